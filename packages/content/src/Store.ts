@@ -1,0 +1,135 @@
+/**
+ * Places that keep content: what can be read is a `Source`, what can be written a `Target`.
+ *
+ * A registry's repository, an OCI layout folder and a `Map` are all both. Whatever moves content knows these two
+ * interfaces and nothing of the places behind them.
+ *
+ * @since 1.0.0
+ */
+import type * as Digest from "@effect-oci/name/Digest"
+import type * as Repository from "@effect-oci/name/Repository"
+import type * as Tag from "@effect-oci/name/Tag"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { ContentError } from "./ContentError.ts"
+
+/**
+ * A place that content can be read from.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Source {
+  /**
+   * The place as it is named in messages, such as `ghcr.io/acme/app`.
+   */
+  readonly location: string
+  /**
+   * Set when a registry may be asked to mount blobs from here into another repository of its own.
+   */
+  readonly repository: Option.Option<Repository.Repository>
+  /**
+   * What a tag or digest stands for: a manifest's media type, digest and size.
+   */
+  readonly resolve: (identifier: Tag.Tag | Digest.Digest) => Effect.Effect<Descriptor.Descriptor, ContentError>
+  /**
+   * The bytes of a descriptor, a blob's or a manifest's.
+   *
+   * **Details**
+   *
+   * The stream fails unless size and digest hold, so whoever sees it end has seen the right bytes; it can be run again.
+   * From an `offset` above 0 the bytes before it are left out, and only the size can be checked: the digest is the
+   * business of whoever holds the first part.
+   *
+   * **Gotchas**
+   *
+   * A chunk is valid until the next one is pulled. Copy it to keep it.
+   */
+  readonly fetch: (
+    descriptor: Descriptor.Descriptor,
+    offset?: number | undefined
+  ) => Stream.Stream<Uint8Array, ContentError>
+}
+
+/**
+ * What became of a push.
+ *
+ * - `present`: the place had it
+ * - `mounted`: the registry linked it from another repository of its own
+ * - `sent`: its bytes were sent
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Outcome = "present" | "mounted" | "sent"
+
+/**
+ * The bytes to push, from an offset on. Called again when a push is tried again or resumed.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Body<E, R> = (offset: number) => Stream.Stream<Uint8Array, E, R>
+
+/**
+ * Content whose digest and size are known only once it has been sent.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Sent {
+  readonly digest: Digest.Digest
+  readonly size: number
+}
+
+/**
+ * A place that content can be written to.
+ *
+ * **Details**
+ *
+ * A target may refuse a manifest before what it names is there, and a tag before its manifest; `WriteGraph` keeps
+ * that order. Nothing that was not confirmed may be visible under its digest.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Target {
+  /**
+   * The place as it is named in messages.
+   */
+  readonly location: string
+  /**
+   * Whether the place has the content, a blob's or a manifest's by its media type.
+   */
+  readonly exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, ContentError>
+  /**
+   * Writes content of a known digest. The bytes are checked on their way; a failed push leaves nothing under the digest.
+   *
+   * **Details**
+   *
+   * `mountFrom` lists repositories that have the blob. A place that can link it from one of them need not run the body.
+   */
+  readonly push: <E, R>(
+    descriptor: Descriptor.Descriptor,
+    body: Body<E, R>,
+    options?: { readonly mountFrom?: ReadonlyArray<Repository.Repository> | undefined } | undefined
+  ) => Effect.Effect<Outcome, E | ContentError, R>
+  /**
+   * Writes a blob whose digest is not known yet.
+   */
+  readonly pushStream: <E, R>(body: Stream.Stream<Uint8Array, E, R>) => Effect.Effect<Sent, E | ContentError, R>
+  /**
+   * Gives a manifest that the place has a name there.
+   */
+  readonly tag: (descriptor: Descriptor.Descriptor, tag: Tag.Tag) => Effect.Effect<void, ContentError>
+}
+
+/**
+ * A place that is read and written.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Store extends Source, Target {}
