@@ -1,0 +1,79 @@
+/**
+ * The error body of registries, and its codes.
+ *
+ * OCI distribution specification 1.1, "Error Codes".
+ *
+ * @since 1.0.0
+ */
+import * as Result from "effect/Result"
+import { isObject, parse as parseJson } from "./Json.ts"
+
+/**
+ * The codes that the specification names.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const codes = [
+  "BLOB_UNKNOWN",
+  "BLOB_UPLOAD_INVALID",
+  "BLOB_UPLOAD_UNKNOWN",
+  "DIGEST_INVALID",
+  "MANIFEST_BLOB_UNKNOWN",
+  "MANIFEST_INVALID",
+  "MANIFEST_UNKNOWN",
+  "NAME_INVALID",
+  "NAME_UNKNOWN",
+  "SIZE_INVALID",
+  "UNAUTHORIZED",
+  "DENIED",
+  "UNSUPPORTED",
+  "TOOMANYREQUESTS"
+] as const
+
+/**
+ * A code that the specification names.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Code = (typeof codes)[number]
+
+/**
+ * One error of a body.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Entry {
+  readonly code: string
+  readonly message: string
+  readonly detail: unknown
+}
+
+/**
+ * Reads an error body as far as it is one; anything else has no entries. Never fails: it is read when something has gone
+ * wrong already.
+ *
+ * @category decoding
+ * @since 1.0.0
+ */
+export const parse = (bytes: Uint8Array): ReadonlyArray<Entry> => {
+  const json = Result.getOrElse(parseJson(bytes, "error body"), () => undefined)
+  const errors = isObject(json) ? json["errors"] : undefined
+  if (!Array.isArray(errors)) return []
+  return errors.filter(isObject).slice(0, 100).map((error) => ({
+    code: typeof error["code"] === "string" ? error["code"] : "UNKNOWN",
+    message: typeof error["message"] === "string" ? error["message"] : "",
+    detail: error["detail"]
+  }))
+}
+
+/**
+ * Writes an error body.
+ *
+ * @category encoding
+ * @since 1.0.0
+ */
+export const encode = (entries: ReadonlyArray<Entry>): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ errors: entries }))
