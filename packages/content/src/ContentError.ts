@@ -47,8 +47,8 @@ export class DigestMismatch extends Schema.Error<DigestMismatch>("@effect-oci/co
 export class SizeMismatch extends Schema.Error<SizeMismatch>("@effect-oci/content/ContentError/SizeMismatch")({
   _tag: Schema.tag("SizeMismatch"),
   digest: Schema.String,
-  expected: Schema.Number,
-  actual: Schema.Number
+  expected: Schema.Natural,
+  actual: Schema.Natural
 }) {
   readonly isRetryable = true
   override get message(): string {

@@ -101,6 +101,10 @@ export interface Target {
    */
   readonly location: string
   /**
+   * What a tag or digest stands for there now.
+   */
+  readonly resolve: (identifier: Tag.Tag | Digest.Digest) => Effect.Effect<Descriptor.Descriptor, ContentError>
+  /**
    * Whether the place has the content, a blob's or a manifest's by its media type.
    */
   readonly exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, ContentError>
@@ -122,8 +126,16 @@ export interface Target {
   readonly pushStream: <E, R>(body: Stream.Stream<Uint8Array, E, R>) => Effect.Effect<Sent, E | ContentError, R>
   /**
    * Gives a manifest that the place has a name there.
+   *
+   * **Details**
+   *
+   * `bytes` are the manifest's, for whoever has them at hand: a registry is told of a tag by sending them again.
    */
-  readonly tag: (descriptor: Descriptor.Descriptor, tag: Tag.Tag) => Effect.Effect<void, ContentError>
+  readonly tag: (
+    descriptor: Descriptor.Descriptor,
+    tag: Tag.Tag,
+    options?: { readonly bytes?: Uint8Array | undefined } | undefined
+  ) => Effect.Effect<void, ContentError>
 }
 
 /**

@@ -20,7 +20,7 @@ const TypeId = "~@effect-oci/name/NameError"
  */
 export class NameError extends Schema.Error<NameError>("@effect-oci/name/NameError")({
   _tag: Schema.tag("NameError"),
-  kind: Schema.Literals(["Registry", "Repository", "Tag", "Digest", "Reference", "Platform"]),
+  kind: Schema.Literals(["Registry", "Repository", "Tag", "Digest", "Reference"]),
   input: Schema.String,
   detail: Schema.String,
   suggestion: Schema.optionalKey(Schema.String)

@@ -1,0 +1,67 @@
+/**
+ * Whole documents in memory: collected under a limit, and streamed again.
+ *
+ * @since 1.0.0
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { ContentError, Invalid } from "./ContentError.ts"
+
+/**
+ * The largest manifest, index or config that is read into memory: 8 MiB. The distribution specification asks a registry
+ * to take at least 4 MiB.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const documentLimit = 8 * 1024 * 1024
+
+/**
+ * Collects a stream, failing once it passes `limit` bytes.
+ *
+ * @category collecting
+ * @since 1.0.0
+ */
+export const collect = (options: { readonly location: string; readonly limit?: number | undefined }) =>
+<E, R>(
+  self: Stream.Stream<Uint8Array, E, R>
+): Effect.Effect<Uint8Array, E | ContentError, R> =>
+  Effect.suspend(() => {
+    const limit = options.limit ?? documentLimit
+    const parts: Array<Uint8Array> = []
+    let size = 0
+    return Stream.runForEachArray(self, (chunks) => {
+      for (const chunk of chunks) {
+        size += chunk.length
+        // A chunk belongs to its producer after this pull.
+        parts.push(chunk.slice())
+      }
+      return size <= limit ? Effect.void : Effect.fail(
+        new ContentError({
+          operation: "read",
+          location: options.location,
+          reason: new Invalid({ detail: `document is larger than the limit of ${limit} bytes` })
+        })
+      )
+    }).pipe(Effect.map(() => concat(parts, size)))
+  })
+
+const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  const all = new Uint8Array(size)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+/**
+ * A body of bytes at hand.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const body = (bytes: Uint8Array) => (offset: number): Stream.Stream<Uint8Array> =>
+  offset >= bytes.length ? Stream.empty : Stream.succeed(offset === 0 ? bytes : bytes.subarray(offset))

@@ -1,0 +1,135 @@
+/**
+ * Checks bytes against their descriptor while they flow.
+ *
+ * @since 1.0.0
+ */
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+import { ContentError, DigestMismatch, SizeMismatch } from "./ContentError.ts"
+import * as Hasher from "./Hasher.ts"
+
+/**
+ * Options for `stream`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * Where the bytes come from, for the error.
+   */
+  readonly location: string
+  /**
+   * How many bytes were left out at the front. Above 0 only the size is checked.
+   *
+   * @default 0
+   */
+  readonly offset?: number | undefined
+}
+
+type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
+
+/**
+ * Fails unless the bytes have the descriptor's size and digest.
+ *
+ * **Details**
+ *
+ * The last chunk is handed on only when the digest holds, so the consumer never has the whole of wrong content and
+ * never sees its end. Bytes beyond the size are not asked for: the right bytes were there, and the rest is nobody's.
+ * Nothing is kept; each run of the stream hashes anew, so it can be retried.
+ *
+ * @category verification
+ * @since 1.0.0
+ */
+export const stream = (descriptor: Descriptor.Descriptor, options: Options) =>
+<E, R>(
+  self: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<Uint8Array, E | ContentError, R> =>
+  Stream.transformPull(
+    self,
+    (pull) =>
+      Effect.map(Hasher.Hashing, (start) => {
+        const check = checker(descriptor, options, start)
+        return Effect.suspend((): Pull.Pull<Chunks, E | ContentError> =>
+          check.isDone()
+            ? Cause.done()
+            : Effect.flatMap(Pull.catchDone(pull, () => Effect.void), (chunks) =>
+              chunks === undefined ? check.ended() : check.next(chunks))
+        )
+      })
+  )
+
+const checker = (descriptor: Descriptor.Descriptor, options: Options, start: Hasher.Start) => {
+  const offset = options.offset ?? 0
+  const hasher = offset > 0 ? undefined : start(Digest.algorithm(descriptor.digest))
+  const failure = (reason: DigestMismatch | SizeMismatch) =>
+    Effect.fail(new ContentError({ operation: "read", location: options.location, reason }))
+  let received = offset
+  let done = false
+
+  const complete = (chunks: ReadonlyArray<Uint8Array>): Pull.Pull<Chunks, ContentError> => {
+    done = true
+    const actual = hasher?.digest()
+    if (actual !== undefined && actual !== descriptor.digest) {
+      return failure(new DigestMismatch({ expected: descriptor.digest, actual }))
+    }
+    return isNonEmpty(chunks) ? Effect.succeed(chunks) : Cause.done()
+  }
+
+  return {
+    isDone: () => done,
+    next: (chunks: Chunks): Pull.Pull<Chunks, ContentError> => {
+      for (let i = 0; i < chunks.length; i++) {
+        const chunk = chunks[i]!
+        const room = descriptor.size - received
+        if (chunk.length < room) {
+          hasher?.update(chunk)
+          received += chunk.length
+          continue
+        }
+        const last = chunk.length === room ? chunk : chunk.subarray(0, room)
+        hasher?.update(last)
+        received += room
+        return complete(last.length === 0 ? chunks.slice(0, i) : [...chunks.slice(0, i), last])
+      }
+      return Effect.succeed(chunks)
+    },
+    ended: (): Pull.Pull<Chunks, ContentError> =>
+      received === descriptor.size
+        ? complete([])
+        : failure(new SizeMismatch({ digest: descriptor.digest, expected: descriptor.size, actual: received }))
+  }
+}
+
+const isNonEmpty = (chunks: ReadonlyArray<Uint8Array>): chunks is Chunks => chunks.length > 0
+
+/**
+ * Fails unless the bytes at hand have the descriptor's size and digest.
+ *
+ * @category verification
+ * @since 1.0.0
+ */
+export const bytes = Effect.fnUntraced(function*(
+  descriptor: Descriptor.Descriptor,
+  content: Uint8Array,
+  options: Options
+): Effect.fn.Return<Uint8Array, ContentError> {
+  const fail = (reason: DigestMismatch | SizeMismatch) =>
+    new ContentError({ operation: "read", location: options.location, reason })
+  if (content.length !== descriptor.size) {
+    return yield* fail(
+      new SizeMismatch({ digest: descriptor.digest, expected: descriptor.size, actual: content.length })
+    )
+  }
+  const start = yield* Hasher.Hashing
+  const actual = Hasher.digestOf(start, content, Digest.algorithm(descriptor.digest))
+  if (actual !== descriptor.digest) {
+    return yield* fail(new DigestMismatch({ expected: descriptor.digest, actual }))
+  }
+  return content
+})

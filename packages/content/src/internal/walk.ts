@@ -1,0 +1,141 @@
+/**
+ * Walks a graph of writes, discovering it as it goes. One fiber a node; a node holds a permit only while it works.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
+import { ContentError, Invalid } from "../ContentError.ts"
+import * as CopyError from "../CopyError.ts"
+import type { Target } from "../Store.ts"
+import type * as WriteGraph from "../WriteGraph.ts"
+import type { Written, WriteNode } from "../WriteNode.ts"
+
+export interface Entry {
+  readonly node: WriteNode
+  readonly depth: number
+  needs: ReadonlyArray<Entry>
+  isPresent: boolean
+  written: Written | undefined
+  readonly done: Deferred.Deferred<void, CopyError.CopyError>
+}
+
+interface Options extends WriteGraph.Options {
+  readonly mode: "plan" | "write"
+  readonly known?: ReadonlyMap<string, boolean> | undefined
+  readonly emit?: ((event: WriteGraph.Event) => void) | undefined
+}
+
+export const sizeOf = (node: WriteNode): Option.Option<number> =>
+  node.kind === "tag" ? Option.none() : Option.map(node.descriptor, (descriptor) => descriptor.size)
+
+const refused = (node: WriteNode, target: Target, detail: string) =>
+  CopyError.at("source", node.id)(
+    new ContentError({ operation: "read", location: target.location, reason: new Invalid({ detail }) })
+  )
+
+/** Whether `to` is among what `from` needs, directly or not. */
+const leadsTo = (from: Entry, to: Entry): boolean => {
+  const seen = new Set<Entry>()
+  const stack = [from]
+  for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
+    if (entry === to) return true
+    if (seen.has(entry)) continue
+    seen.add(entry)
+    stack.push(...entry.needs)
+  }
+  return false
+}
+
+export const walk = Effect.fnUntraced(function*(
+  target: Target,
+  roots: ReadonlyArray<WriteNode>,
+  options: Options
+): Effect.fn.Return<ReadonlyMap<string, Entry>, CopyError.CopyError> {
+  const maxDepth = options.maxDepth ?? 8
+  const maxNodes = options.maxNodes ?? 100_000
+  const emit = options.emit ?? (() => {})
+  const permits = yield* Semaphore.make(options.concurrency ?? 16)
+  const entries = new Map<string, Entry>()
+
+  const body = Effect.gen(function*() {
+    const fibers = yield* FiberSet.make<void, CopyError.CopyError>()
+    const fork = yield* FiberSet.runtime(fibers)<never>()
+
+    const enter = (node: WriteNode, depth: number): Entry => {
+      const existing = entries.get(node.id)
+      if (existing !== undefined) return existing
+      const entry: Entry = { node, depth, needs: [], isPresent: false, written: undefined, done: Deferred.makeUnsafe() }
+      entries.set(node.id, entry)
+      emit({ _tag: "Found", id: node.id, kind: node.kind, label: node.label, size: sizeOf(node) })
+      fork(Effect.onExit(visit(entry), (exit) => Deferred.done(entry.done, exit)))
+      return entry
+    }
+
+    const needsOf = (entry: Entry, nodes: ReadonlyArray<WriteNode>) =>
+      Effect.suspend(() => {
+        const depth = entry.node.kind === "tag" ? entry.depth : entry.depth + 1
+        const tooDeep = nodes.find((node) => node.kind === "manifest")
+        if (tooDeep !== undefined && depth > maxDepth) {
+          return Effect.fail(refused(tooDeep, target, `nested deeper than ${maxDepth} levels`))
+        }
+        if (entries.size + nodes.length > maxNodes) {
+          return Effect.fail(refused(entry.node, target, `leads to more than ${maxNodes} pieces of content`))
+        }
+        const needs = nodes.map((node) => enter(node, depth))
+        // Digests cannot form a cycle, but nodes that others make may, and would wait for each other forever.
+        if (needs.some((need) => leadsTo(need, entry))) {
+          return Effect.fail(refused(entry.node, target, "needs itself"))
+        }
+        entry.needs = [...entry.needs, ...needs]
+        return Effect.void
+      })
+
+    const isPresent = (node: WriteNode) => {
+      const known = options.known?.get(node.id)
+      return known === undefined ? permits.withPermit(node.isPresent(target)) : Effect.succeed(known)
+    }
+
+    const finish = (entry: Entry, written: Written): void => {
+      entry.written = written
+      emit({ _tag: "Done", id: entry.node.id, outcome: written.outcome, size: written.descriptor.size })
+    }
+
+    const visit = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
+      const { node } = entry
+      entry.isPresent = yield* isPresent(node)
+      if (entry.isPresent && Option.isSome(node.descriptor)) {
+        return finish(entry, { outcome: "present", descriptor: node.descriptor.value, bytes: Option.none() })
+      }
+      yield* needsOf(entry, node.needs)
+      yield* needsOf(entry, yield* permits.withPermit(node.discover))
+      yield* Effect.forEach(entry.needs, (need) => Deferred.await(need.done), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      if (options.mode === "plan") return
+      const write = Effect.suspend(() => {
+        emit({ _tag: "Started", id: node.id })
+        const progress = (bytes: number) => emit({ _tag: "Bytes", id: node.id, bytes })
+        // Every need is done, so each has its result.
+        return node.write({ target, needs: entry.needs.map((need) => need.written!), progress })
+      })
+      finish(entry, yield* permits.withPermit(write))
+    })
+
+    const wanted = roots.map((node) => enter(node, 0))
+    const exit = yield* Effect.exit(
+      Effect.forEach(wanted, (entry) => Deferred.await(entry.done), { concurrency: "unbounded", discard: true })
+    )
+    if (Exit.isFailure(exit) && options.onFailure === "finish") yield* FiberSet.awaitEmpty(fibers)
+    yield* exit
+  })
+
+  yield* Effect.mapError(Effect.scoped(body), (error) => {
+    const written = [...entries.values()].filter((entry) => entry.written !== undefined).length
+    return new CopyError.CopyError({ ...error, written })
+  })
+  return entries
+})
