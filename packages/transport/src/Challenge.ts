@@ -1,0 +1,107 @@
+/**
+ * `WWW-Authenticate`: how a registry wants to be told who is asking (RFC 9110, section 11.6.1).
+ *
+ * @since 1.0.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * One challenge: a scheme and its parameters. Scheme and parameter names are in lower case.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export const Challenge = Schema.Struct({
+  scheme: Schema.String,
+  parameters: Schema.ReadonlyMap(Schema.String, Schema.String)
+})
+
+/**
+ * One challenge: a scheme and its parameters.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Challenge = typeof Challenge.Type
+
+const space = /[ \t]*/y
+const token = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
+// Registries were seen that leave a URL unquoted, so more than a token is taken for a value.
+const bare = /[^\s,"]+/y
+const quoted = /"((?:[^"\\]|\\[^])*)"/y
+
+/**
+ * Parses the value of a `WWW-Authenticate` header, or of several joined by commas.
+ *
+ * **Details**
+ *
+ * Reads any number of challenges, in the order of the header, including schemes that this client does not know. What
+ * cannot be understood is skipped up to the next comma, so a broken challenge does not hide a good one. Takes time
+ * linear in the length; never fails.
+ *
+ * @category decoding
+ * @since 1.0.0
+ */
+export const parse = (header: string): ReadonlyArray<Challenge> => {
+  const challenges: Array<{ scheme: string; parameters: Map<string, string> }> = []
+  let at = 0
+
+  const take = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at
+    const match = pattern.exec(header)
+    if (match !== null) at = pattern.lastIndex
+    return match
+  }
+  const takeValue = (): string | undefined => {
+    const string = take(quoted)
+    if (string !== null) return string[1]!.replaceAll(/\\([^])/g, "$1")
+    return header[at] === "\"" ? undefined : take(bare)?.[0]
+  }
+  const skipToComma = () => {
+    const comma = header.indexOf(",", at)
+    at = comma === -1 ? header.length : comma
+  }
+
+  while (at < header.length) {
+    take(space)
+    if (header[at] === ",") {
+      at++
+      continue
+    }
+    const word = take(token)?.[0]
+    if (word === undefined) {
+      at++
+      skipToComma()
+      continue
+    }
+    take(space)
+    if (header[at] === "=" && challenges.length > 0) {
+      at++
+      take(space)
+      const value = takeValue()
+      const parameters = challenges.at(-1)!.parameters
+      const name = word.toLowerCase()
+      // The first of two wins: what comes later may have been appended by somebody else.
+      if (value !== undefined && !parameters.has(name)) parameters.set(name, value)
+      if (value === undefined) skipToComma()
+      continue
+    }
+    if (header[at] === "=") {
+      skipToComma()
+      continue
+    }
+    // The token68 of `Negotiate dG9rZW4=` is read as a scheme or parameter nobody asks for, which does no harm.
+    challenges.push({ scheme: word.toLowerCase(), parameters: new Map() })
+  }
+  return challenges
+}
+
+/**
+ * The challenge that this client answers: the first Bearer challenge with a realm, else the first Basic one.
+ *
+ * @category choosing
+ * @since 1.0.0
+ */
+export const choose = (challenges: ReadonlyArray<Challenge>): Challenge | undefined =>
+  challenges.find(({ parameters, scheme }) => scheme === "bearer" && parameters.has("realm")) ??
+    challenges.find(({ scheme }) => scheme === "basic")

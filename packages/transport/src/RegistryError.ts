@@ -1,0 +1,311 @@
+/**
+ * Why a request to a registry failed.
+ *
+ * @since 1.0.0
+ */
+import * as Duration from "effect/Duration"
+import { hasProperty } from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import { Challenge } from "./Challenge.ts"
+
+/**
+ * One entry of the distribution specification's error body: the registry's own code and words.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export const Diagnostic = Schema.Struct({
+  code: Schema.String,
+  message: Schema.String,
+  detail: Schema.Unknown
+})
+
+/**
+ * One entry of the distribution specification's error body.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Diagnostic = typeof Diagnostic.Type
+
+const response = {
+  /**
+   * The HTTP status.
+   */
+  status: Schema.Natural,
+  /**
+   * What the registry said, empty when its body was not an error document.
+   */
+  diagnostics: Schema.Array(Diagnostic)
+}
+
+/**
+ * 401: the registry wants to know who is asking. `challenges` say how to tell it.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Unauthorized extends Schema.Error<Unauthorized>("@effect-oci/transport/RegistryError/Unauthorized")({
+  _tag: Schema.tag("Unauthorized"),
+  ...response,
+  challenges: Schema.Array(Challenge),
+  /**
+   * Whether credentials, or a token got with them, went along.
+   */
+  identified: Schema.Boolean
+}) {}
+
+/**
+ * 403: whoever is asking may not do this.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Denied extends Schema.Error<Denied>("@effect-oci/transport/RegistryError/Denied")({
+  _tag: Schema.tag("Denied"),
+  ...response
+}) {}
+
+/**
+ * 404: no such repository, manifest, tag, blob or upload session.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class NotFound extends Schema.Error<NotFound>("@effect-oci/transport/RegistryError/NotFound")({
+  _tag: Schema.tag("NotFound"),
+  ...response
+}) {}
+
+/**
+ * 429: too many requests. `retryAfter` is what the registry asked for.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class RateLimited extends Schema.Error<RateLimited>("@effect-oci/transport/RegistryError/RateLimited")({
+  _tag: Schema.tag("RateLimited"),
+  ...response,
+  retryAfter: Schema.UndefinedOr(Schema.Duration)
+}) {}
+
+/**
+ * 408, 500, 502, 503, 504 and the like: the registry failed, and may not the next time.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Unavailable extends Schema.Error<Unavailable>("@effect-oci/transport/RegistryError/Unavailable")({
+  _tag: Schema.tag("Unavailable"),
+  ...response,
+  retryAfter: Schema.UndefinedOr(Schema.Duration)
+}) {}
+
+/**
+ * Any other status of 400 and above: the request as it is will never do.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Rejected extends Schema.Error<Rejected>("@effect-oci/transport/RegistryError/Rejected")({
+  _tag: Schema.tag("Rejected"),
+  ...response
+}) {}
+
+/**
+ * No reply came: the connection was refused, reset, cut, or timed out.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Unreachable extends Schema.Error<Unreachable>("@effect-oci/transport/RegistryError/Unreachable")({
+  _tag: Schema.tag("Unreachable"),
+  detail: Schema.String,
+  /**
+   * The platform's code, such as `ECONNREFUSED`, where there is one.
+   */
+  code: Schema.UndefinedOr(Schema.String),
+  /**
+   * False for what time does not mend: an unknown host, a certificate that is not trusted.
+   */
+  transient: Schema.Boolean
+}) {}
+
+/**
+ * The reply breaks the protocol, or would lead where this client does not go.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class ProtocolViolation
+  extends Schema.Error<ProtocolViolation>("@effect-oci/transport/RegistryError/ProtocolViolation")({
+    _tag: Schema.tag("ProtocolViolation"),
+    detail: Schema.String
+  })
+{}
+
+/**
+ * Bytes are not what their digest, size or type says.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class ContentMismatch
+  extends Schema.Error<ContentMismatch>("@effect-oci/transport/RegistryError/ContentMismatch")({
+    _tag: Schema.tag("ContentMismatch"),
+    detail: Schema.String
+  })
+{}
+
+/**
+ * The credentials for the registry could not be found out.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class NoCredentials extends Schema.Error<NoCredentials>("@effect-oci/transport/RegistryError/NoCredentials")({
+  _tag: Schema.tag("NoCredentials"),
+  detail: Schema.String
+}) {}
+
+/**
+ * The reasons of a `RegistryError`.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export const Reason = Schema.Union([
+  Unauthorized,
+  Denied,
+  NotFound,
+  RateLimited,
+  Unavailable,
+  Rejected,
+  Unreachable,
+  ProtocolViolation,
+  ContentMismatch,
+  NoCredentials
+])
+
+/**
+ * The reasons of a `RegistryError`.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export type Reason = typeof Reason.Type
+
+const TypeId = "~@effect-oci/transport/RegistryError"
+
+/**
+ * A request to a registry that failed: which one, and why.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/transport/RegistryError")({
+  _tag: Schema.tag("RegistryError"),
+  method: Schema.String,
+  /**
+   * Without secrets: see `Redact.url`.
+   */
+  url: Schema.String,
+  reason: Reason,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  readonly [TypeId] = TypeId
+
+  /**
+   * The HTTP status, where there was a reply.
+   *
+   * @since 1.0.0
+   */
+  get status(): number | undefined {
+    return "status" in this.reason ? this.reason.status : undefined
+  }
+
+  /**
+   * Whether the same request may succeed later.
+   *
+   * @since 1.0.0
+   */
+  get isRetryable(): boolean {
+    switch (this.reason._tag) {
+      case "RateLimited":
+      case "Unavailable":
+        return true
+      case "Unreachable":
+        return this.reason.transient
+      default:
+        return false
+    }
+  }
+
+  /**
+   * How long the registry asked to be left alone.
+   *
+   * @since 1.0.0
+   */
+  get retryAfter(): Duration.Duration | undefined {
+    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
+  }
+
+  /**
+   * What the user can do next, where that is known.
+   *
+   * @since 1.0.0
+   */
+  get hint(): string | undefined {
+    switch (this.reason._tag) {
+      case "Unauthorized":
+        return this.reason.identified
+          ? "The credentials were refused; log in again."
+          : "No credentials were sent: none are known for this registry."
+      case "RateLimited":
+        return this.reason.retryAfter === undefined
+          ? undefined
+          : `The registry asks to wait ${Duration.format(this.reason.retryAfter)}.`
+      case "Unreachable":
+        return this.reason.code === "ENOTFOUND" ? "Check the name of the registry." : undefined
+      default:
+        return this.method === "HEAD" && this.status !== undefined && this.status !== 404
+          ? "A HEAD answer has no body; GET says why."
+          : undefined
+    }
+  }
+
+  override get message(): string {
+    return `${this.method} ${this.url}: ${describe(this.reason)}`
+  }
+}
+
+const describe = (reason: Reason): string => {
+  if (!("status" in reason)) return reason.detail
+  if (reason.diagnostics.length === 0) return `${reason.status}${phrase(reason)}`
+  return `${reason.status} ${reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")}`
+}
+
+const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string => {
+  switch (reason._tag) {
+    case "Unauthorized":
+      return " authentication required"
+    case "Denied":
+      return " access denied"
+    case "NotFound":
+      return " not found"
+    case "RateLimited":
+      return " too many requests"
+    case "Unavailable":
+      return " registry unavailable"
+    case "Rejected":
+      return " refused"
+  }
+}
+
+/**
+ * Returns `true` when a value is a `RegistryError`.
+ *
+ * @category guards
+ * @since 1.0.0
+ */
+export const isRegistryError = (u: unknown): u is RegistryError => hasProperty(u, TypeId)

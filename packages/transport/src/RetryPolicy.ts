@@ -1,0 +1,174 @@
+/**
+ * When a request is tried again: schedules whose input is the failure.
+ *
+ * **Details**
+ *
+ * Each schedule answers for one kind of failure and leaves the others alone, so side by side they keep their own counts.
+ * `standard` is their composition and nothing else: take one out, put another in, or replace the whole through
+ * `RetryPolicy`.
+ *
+ * @since 1.0.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import type { RateLimited, Reason, RegistryError, Unauthorized, Unavailable, Unreachable } from "./RegistryError.ts"
+
+/**
+ * Performs what a challenge asks for, such as the exchange of credentials for a token. Provided to the policy of each
+ * request by the transport that makes it.
+ *
+ * @category services
+ * @since 1.0.0
+ */
+export class Answer extends Context.Service<
+  Answer,
+  (challenge: Unauthorized) => Effect.Effect<void, RegistryError>
+>()("@effect-oci/transport/RetryPolicy/Answer") {}
+
+/**
+ * A policy: it is stepped with each failure of a request, and the request is made again when it recurs.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Policy = Schedule.Schedule<unknown, RegistryError, RegistryError, Answer>
+
+/**
+ * Lets a schedule see only the failures of some reasons, and end for all others.
+ *
+ * @category combining
+ * @since 1.0.0
+ */
+export const forReasons = <const Tag extends Reason["_tag"], Output, E, R>(
+  tags: ReadonlyArray<Tag>,
+  self: Schedule.Schedule<Output, Extract<Reason, { readonly _tag: Tag }>, E, R>
+): Schedule.Schedule<Output | undefined, RegistryError, E, R> =>
+  Schedule.fromStep(Effect.map(Schedule.toStep(self), (step) => (now: number, input: RegistryError) =>
+    isOneOf(tags, input.reason) ? step(now, input.reason) : Cause.done(undefined)))
+
+const isOneOf = <Tag extends Reason["_tag"]>(
+  tags: ReadonlyArray<Tag>,
+  reason: Reason
+): reason is Extract<Reason, { readonly _tag: Tag }> => (tags as ReadonlyArray<string>).includes(reason._tag)
+
+/**
+ * Answers a challenge, then recurs at once; once a request, since whoever refuses the answer will refuse it again.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const challenge: Policy = forReasons(
+  ["Unauthorized"],
+  Schedule.fromStepWithMetadata(Effect.succeed((metadata: Schedule.InputMetadata<Unauthorized>) =>
+    metadata.attempt > 1
+      ? Cause.done("answered")
+      : Effect.as(
+        Effect.flatMap(Answer, (answer) => answer(metadata.input)),
+        ["answered", Duration.zero] as [string, Duration.Duration]
+      )
+  ))
+)
+
+/**
+ * The longest time that a registry can make a request wait. Asked for more, the request fails at once and says so.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const longestWait: Duration.Duration = Duration.seconds(60)
+
+const asked = (reason: RateLimited | Unavailable): Duration.Duration => reason.retryAfter ?? Duration.zero
+
+const isBearable = (reason: RateLimited | Unavailable) =>
+  Duration.isLessThanOrEqualTo(asked(reason), longestWait)
+
+const backoff = Schedule.exponential("250 millis").pipe(
+  // Full jitter: clients that failed together do not come back together.
+  Schedule.modifyDelay(({ duration }) =>
+    Effect.map(Random.next, (random) => Duration.times(Duration.min(duration, Duration.seconds(10)), random))
+  )
+)
+
+/**
+ * Waits as long as the registry asks by `Retry-After`, up to `longestWait`, and a second and more where it says nothing.
+ * At most 8 times.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const rateLimited: Policy = forReasons(
+  ["RateLimited"],
+  Schedule.exponential("1 second").pipe(
+    Schedule.setInputType<RateLimited>(),
+    Schedule.while(({ input }) => isBearable(input)),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(input.retryAfter ?? Duration.min(duration, Duration.seconds(30)))
+    ),
+    Schedule.upTo({ times: 8 })
+  )
+)
+
+/**
+ * Backs off, with jitter, from a registry that fails or cannot be reached: 0.25 s, doubling, 10 s at most; 8 times and 2
+ * minutes at most. What time does not mend, such as an untrusted certificate, is not tried again.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const transient: Policy = forReasons(
+  ["Unavailable", "Unreachable"],
+  backoff.pipe(
+    Schedule.setInputType<Unavailable | Unreachable>(),
+    Schedule.while(({ input }) => input._tag === "Unavailable" ? isBearable(input) : input.transient),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(input._tag === "Unavailable" ? Duration.max(duration, asked(input)) : duration)
+    ),
+    Schedule.upTo({ times: 8, duration: "2 minutes" })
+  )
+)
+
+/**
+ * All of the above.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const standard: Policy = Schedule.min([challenge, rateLimited, transient])
+
+/**
+ * The policy of every request, unless a call or a program provides another.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const RetryPolicy = Context.Reference<Policy>("@effect-oci/transport/RetryPolicy", {
+  defaultValue: () => standard
+})
+
+/**
+ * What `Retry-After` says: seconds, or a date that is compared with the reply's own `Date` where it has one, so that a
+ * clock that is wrong here does not matter (RFC 9110, section 10.2.3).
+ *
+ * @category decoding
+ * @since 1.0.0
+ */
+export const parseRetryAfter = (
+  header: string | undefined,
+  date: string | undefined
+): Effect.Effect<Duration.Duration | undefined> => {
+  if (header === undefined) return Effect.undefined
+  const text = header.trim()
+  if (/^\d{1,12}$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
+  const at = Date.parse(text)
+  // `Date.parse` reads much that is no date; an HTTP date always has letters.
+  if (Number.isNaN(at) || !/[A-Za-z]/.test(text)) return Effect.undefined
+  return Effect.map(Clock.currentTimeMillis, (here) => {
+    const there = date === undefined ? Number.NaN : Date.parse(date)
+    return Duration.millis(Math.max(0, at - (Number.isNaN(there) ? here : there)))
+  })
+}

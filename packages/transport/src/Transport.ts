@@ -1,0 +1,318 @@
+/**
+ * An `HttpClient` for one registry: it says who is asking, answers challenges, retries by policy, follows redirects
+ * without carrying secrets along, and fails with a `RegistryError` where the status says so.
+ *
+ * @since 1.0.0
+ */
+import type * as Credential from "@effect-oci/authn/Credential"
+import { Keychain } from "@effect-oci/authn/Keychain"
+import * as Registry from "@effect-oci/name/Registry"
+import type * as Repository from "@effect-oci/name/Repository"
+import * as Cache from "effect/Cache"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Exit from "effect/Exit"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as AccessScope from "./AccessScope.ts"
+import * as Challenge from "./Challenge.ts"
+import * as Failure from "./internal/failure.ts"
+import * as Realm from "./Realm.ts"
+import { NoCredentials, ProtocolViolation, type RegistryError, type Unauthorized } from "./RegistryError.ts"
+import * as ResponseBody from "./ResponseBody.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import * as Token from "./Token.ts"
+
+/**
+ * Whether a registry is spoken to by plain http. By default only loopback is, and nothing ever falls back to it.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const PlainHttp = Context.Reference<(registry: Registry.Registry) => boolean>(
+  "@effect-oci/transport/Transport/PlainHttp",
+  { defaultValue: () => Registry.isLoopback }
+)
+
+/**
+ * Who asks, and for what.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Access {
+  /**
+   * Credentials are looked up for this.
+   */
+  readonly resource: Repository.Repository | Registry.Registry
+  /**
+   * What a token has to allow.
+   */
+  readonly scopes: ReadonlyArray<AccessScope.AccessScope>
+}
+
+/**
+ * Makes clients for registries, which share pings, tokens and connections.
+ *
+ * @category services
+ * @since 1.0.0
+ */
+export class Transport extends Context.Service<Transport, {
+  /**
+   * A client whose relative URLs are at the registry. Statuses of 400 and above are failures.
+   */
+  readonly client: (access: Access) => HttpClient.HttpClient.With<RegistryError>
+}>()("@effect-oci/transport/Transport") {}
+
+interface Session {
+  readonly registry: Registry.Registry
+  readonly origin: URL
+  /** Learnt from the ping, and from each 401 since. */
+  challenge: Challenge.Challenge | undefined
+}
+
+interface Grant {
+  readonly header: Redacted.Redacted
+  readonly forget: Effect.Effect<void>
+}
+
+/** What one request has learnt on its way, over all its attempts. */
+interface Attempt {
+  session: Session | undefined
+  grant: Grant | undefined
+  scopes: ReadonlyArray<AccessScope.AccessScope>
+  failure: Effect.Effect<never, RegistryError>
+}
+
+const userAgent = "effect-oci/0"
+const maxRedirects = 10
+
+const bearer = (token: Redacted.Redacted): Redacted.Redacted =>
+  Redacted.make(`Bearer ${Redacted.value(token)}`, { label: "token" })
+
+const basic = ({ password, username }: Credential.Basic): Redacted.Redacted =>
+  Redacted.make(`Basic ${Base64.encode(`${username}:${Redacted.value(password)}`)}`, { label: "password" })
+
+/** Where a reply sends the request on to. */
+const redirectOf = (response: HttpClientResponse.HttpClientResponse): URL | undefined => {
+  const { location } = response.headers
+  return [301, 302, 303, 307, 308].includes(response.status) && location !== undefined
+    ? URL.parse(location, response.request.url) ?? undefined
+    : undefined
+}
+
+/** Why a redirect is not followed. */
+const refuses = (from: URL, to: URL): string | undefined => {
+  if (to.protocol !== "https:" && to.protocol !== "http:") return `redirected to a ${to.protocol} URL`
+  if (from.protocol === "https:" && to.protocol === "http:") return "redirected from https to http"
+  if (to.hostname !== from.hostname && Realm.isInternal(to.hostname) && !Realm.isInternal(from.hostname)) {
+    return `redirected to the internal address ${to.hostname}`
+  }
+  return undefined
+}
+
+const redirected = (request: HttpClientRequest.HttpClientRequest, status: number, to: URL) => {
+  // Without a fragment the URL is asked for as it was sent: what was signed must not be encoded anew.
+  to.hash = ""
+  const next = HttpClientRequest.setUrlParams(HttpClientRequest.setUrl(request, to.href), [])
+  return status === 303 && request.method !== "HEAD"
+    ? HttpClientRequest.setBody(HttpClientRequest.setMethod(next, "GET"), HttpBody.empty)
+    : next
+}
+
+/** Gives a request up when nothing moves: no byte of its body is taken, and no reply comes. */
+const watched = Effect.fnUntraced(function*(
+  request: HttpClientRequest.HttpClientRequest,
+  send: (
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError>
+): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+  const timeout = yield* ResponseBody.IdleTimeout
+  const clock = yield* Clock.Clock
+  let moved = clock.currentTimeMillisUnsafe()
+  const { body } = request
+  const marked = body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+    request,
+    HttpBody.stream(
+      Stream.mapArray(body.stream, (chunks) => {
+        moved = clock.currentTimeMillisUnsafe()
+        return chunks
+      }),
+      body.contentType,
+      body.contentLength
+    )
+  )
+  const watch = Effect.gen(function*() {
+    for (;;) {
+      const left = Duration.toMillis(timeout) - (clock.currentTimeMillisUnsafe() - moved)
+      if (left <= 0) return yield* ResponseBody.idle(request.method, request.url, timeout)
+      yield* Effect.sleep(left)
+    }
+  })
+  return yield* Effect.raceFirst(send(marked), watch)
+})
+
+const registryOf = (resource: Access["resource"]): Registry.Registry =>
+  "registry" in resource ? resource.registry : resource
+
+const make = Effect.gen(function*() {
+  const http = yield* HttpClient.HttpClient
+  const keychain = yield* Keychain
+  const tokens = yield* Token.make(http)
+
+  /** One request and its reply, given up when nothing moves for too long. */
+  const once = (request: HttpClientRequest.HttpClientRequest) =>
+    watched(
+      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
+      (watchedRequest) =>
+        Effect.mapError(http.execute(watchedRequest), (error) =>
+          Failure.fromHttpClient(request.method, request.url, error))
+    )
+
+  const ping = Effect.fnUntraced(function*(registry: Registry.Registry): Effect.fn.Return<Session, RegistryError> {
+    const isPlain = (yield* PlainHttp)(registry)
+    const origin = new URL(`${isPlain ? "http" : "https"}://${Registry.apiHost(registry)}`)
+    const url = new URL("/v2/", origin).href
+    const response = yield* once(HttpClientRequest.get(url))
+    // Whatever else it says (some registries know no /v2/ at all), the requests themselves will tell.
+    if (response.status >= 500 || response.status === 429) {
+      return yield* Effect.flatMap(Failure.fromResponse("GET", url, response, { identified: false }), Effect.fail)
+    }
+    yield* ResponseBody.discard(response)
+    const challenges = Challenge.parse(response.headers["www-authenticate"] ?? "")
+    return { registry, origin, challenge: response.status === 401 ? Challenge.choose(challenges) : undefined }
+  })
+
+  const sessions = yield* Cache.makeWith(ping, {
+    capacity: 1024,
+    timeToLive: Exit.match({ onFailure: () => Duration.zero, onSuccess: () => Duration.infinity })
+  })
+
+  const credentialFor = (access: Access, session: Session) =>
+    Effect.mapError(keychain.resolve(access.resource), (error) =>
+      Failure.make("GET", session.origin.href, new NoCredentials({ detail: error.message }), error))
+
+  /** What to send along so that the registry knows who is asking. */
+  const grant = Effect.fnUntraced(function*(
+    session: Session,
+    access: Access
+  ): Effect.fn.Return<Grant | undefined, RegistryError> {
+    const { challenge } = session
+    if (challenge === undefined) return undefined
+    const credential = yield* credentialFor(access, session)
+    if (challenge.scheme === "basic") {
+      return credential._tag === "Basic"
+        ? { header: basic(credential), forget: Effect.void }
+        : undefined
+    }
+    if (credential._tag === "Bearer") return { header: bearer(credential.token), forget: Effect.void }
+    const trusted = yield* Realm.TrustedRealms
+    const realm = Realm.parse(challenge.parameters.get("realm") ?? "", session.registry, session.origin, trusted)
+    if (Result.isFailure(realm)) {
+      return yield* Failure.make("GET", session.origin.href, new ProtocolViolation({ detail: realm.failure }))
+    }
+    const wish: Token.Wish = {
+      realm: realm.success,
+      service: challenge.parameters.get("service"),
+      scopes: access.scopes.map(AccessScope.format),
+      credential
+    }
+    const token = yield* tokens.get(wish)
+    return { header: bearer(token.value), forget: tokens.forget(wish, token.value) }
+  })
+
+  const exchange = Effect.fnUntraced(function*(
+    request: HttpClientRequest.HttpClientRequest,
+    access: Access,
+    attempt: Attempt
+  ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+    const session = yield* Cache.get(sessions, registryOf(access.resource))
+    attempt.session = session
+    attempt.grant = yield* grant(session, { ...access, scopes: attempt.scopes })
+    let next = URL.canParse(request.url)
+      ? request
+      : HttpClientRequest.setUrl(request, session.origin.origin + request.url)
+    for (let redirects = 0;; redirects++) {
+      // Decided anew at each hop: a secret belongs to an origin, not to a request.
+      const isOwn = new URL(next.url).origin === session.origin.origin
+      const identified = isOwn && attempt.grant !== undefined
+      const response = yield* once(
+        identified ? HttpClientRequest.setHeader(next, "authorization", Redacted.value(attempt.grant!.header)) : next
+      )
+      const target = redirectOf(response)
+      if (target === undefined) {
+        if (response.status < 400) return response
+        return yield* Effect.flatMap(
+          Failure.fromResponse(request.method, next.url, response, { identified }),
+          Effect.fail
+        )
+      }
+      const refusal = redirects >= maxRedirects
+        ? `more than ${maxRedirects} redirects`
+        : refuses(new URL(next.url), target)
+      if (refusal !== undefined) {
+        return yield* Failure.make(request.method, next.url, new ProtocolViolation({ detail: refusal }))
+      }
+      yield* ResponseBody.discard(response)
+      next = redirected(next, response.status, target)
+    }
+  })
+
+  /** Learns the challenge of a 401, and sees to it that the next attempt has another token. */
+  const answer = (access: Access, attempt: Attempt) =>
+    Effect.fnUntraced(function*(unauthorized: Unauthorized): Effect.fn.Return<void, RegistryError> {
+      const { session } = attempt
+      const challenge = Challenge.choose(unauthorized.challenges)
+      const give = Effect.suspend(() => attempt.failure)
+      if (session === undefined || challenge === undefined) return yield* give
+      session.challenge = challenge
+      attempt.scopes = AccessScope.join(
+        access.scopes,
+        AccessScope.parseAll(challenge.parameters.get("scope") ?? "")
+      )
+      if (attempt.grant !== undefined) yield* attempt.grant.forget
+      // Basic credentials that were refused are refused again.
+      if (challenge.scheme === "basic" && unauthorized.identified) return yield* give
+      if ((yield* grant(session, { ...access, scopes: attempt.scopes })) === undefined) return yield* give
+    })
+
+  return Transport.of({
+    client: (access) =>
+      HttpClient.makeWith<RegistryError, never, RegistryError, never>(
+        (request) =>
+          Effect.flatMap(request, (request) =>
+            Effect.suspend(() => {
+              const attempt: Attempt = { session: undefined, grant: undefined, scopes: access.scopes, failure: Effect.void as never }
+              return Effect.flatMap(RetryPolicy.RetryPolicy, (policy) =>
+                exchange(request, access, attempt).pipe(
+                  Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),
+                  Effect.retry(policy),
+                  Effect.provideService(RetryPolicy.Answer, answer(access, attempt))
+                ))
+            })),
+        Effect.succeed
+      )
+  })
+})
+
+/**
+ * A transport over the program's `HttpClient` and `Keychain`.
+ *
+ * **Details**
+ *
+ * The client must not follow redirects, decode bodies or take away `Content-Length` by itself; see `NodeOci.layer` of
+ * `@effect-oci/node`.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layer: Layer.Layer<Transport, never, HttpClient.HttpClient | Keychain> = Layer.effect(Transport, make)

@@ -1,0 +1,136 @@
+/**
+ * Turns what an HttpClient says into a RegistryError.
+ */
+import * as ErrorBody from "@effect-oci/spec/ErrorBody"
+import * as Effect from "effect/Effect"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { hasProperty } from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import * as Challenge from "../Challenge.ts"
+import * as Redact from "../Redact.ts"
+import {
+  Denied,
+  NotFound,
+  RateLimited,
+  type Reason,
+  RegistryError,
+  Rejected,
+  Unauthorized,
+  Unavailable,
+  Unreachable
+} from "../RegistryError.ts"
+import { parseRetryAfter } from "../RetryPolicy.ts"
+
+export const make = (method: string, url: string, reason: Reason, cause?: unknown): RegistryError =>
+  new RegistryError({ method, url: Redact.url(url), reason, ...(cause === undefined ? {} : { cause }) })
+
+// What time does not mend. Codes of Node's net, tls and dns, which Bun and Deno use as well.
+const permanent =
+  /^(?:ENOTFOUND|EPROTO|ERR_(?:TLS|SSL|INVALID)_.*|CERT_.*|.*_CERT(?:_.*)?|UNABLE_TO_.*|HPE_.*|UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|HEADERS_OVERFLOW))$/
+
+/** The code and words of the innermost cause that has any. */
+const innermost = (error: unknown): { readonly code: string | undefined; readonly detail: string } => {
+  let code: string | undefined
+  let detail = ""
+  for (let at = error, depth = 0; at !== undefined && depth < 8; depth++) {
+    if (hasProperty(at, "code") && typeof at.code === "string") code = at.code
+    if (hasProperty(at, "message") && typeof at.message === "string" && at.message !== "") detail = at.message
+    at = hasProperty(at, "cause")
+      ? at.cause
+      : hasProperty(at, "errors") && Array.isArray(at.errors)
+      ? at.errors[0]
+      : undefined
+  }
+  return { code, detail }
+}
+
+export const fromHttpClient = (method: string, url: string, error: HttpClientError): RegistryError => {
+  const cause = "cause" in error.reason ? error.reason.cause : undefined
+  const { code, detail } = innermost(cause)
+  const wrong = error.reason._tag === "InvalidUrlError" || error.reason._tag === "EncodeError"
+  return make(
+    method,
+    url,
+    new Unreachable({
+      detail: detail === "" ? ("description" in error.reason && error.reason.description) || "no reply" : detail,
+      code,
+      transient: !wrong && !(code !== undefined && permanent.test(code))
+    })
+  )
+}
+
+/**
+ * Reads a body as text, up to a limit; what is longer is cut, so that it never hides the status it came with.
+ */
+export const readText = (
+  method: string,
+  url: string,
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<string, RegistryError> =>
+  Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    let text = ""
+    let size = 0
+    return response.stream.pipe(
+      Stream.takeWhile(() => size < limit),
+      Stream.runForEach((chunk) =>
+        Effect.sync(() => {
+          text += decoder.decode(chunk.subarray(0, limit - size), { stream: true })
+          size += chunk.length
+        })
+      ),
+      Effect.mapError((error) => fromHttpClient(method, url, error)),
+      Effect.map(() => text)
+    )
+  })
+
+const bodyLimit = 64 * 1024
+
+export const fromResponse = (
+  method: string,
+  url: string,
+  response: HttpClientResponse.HttpClientResponse,
+  options: { readonly identified: boolean }
+): Effect.Effect<RegistryError> =>
+  Effect.gen(function*() {
+    const text = yield* Effect.orElseSucceed(readText(method, url, response, bodyLimit), () => "")
+    const { status, headers } = response
+    const diagnostics = ErrorBody.parse(new TextEncoder().encode(text))
+    const about = { status, diagnostics }
+    const retryAfter = yield* parseRetryAfter(headers["retry-after"], headers["date"])
+    return make(method, url, reasonFor())
+
+    function reasonFor(): Reason {
+      switch (status) {
+        case 401:
+          return new Unauthorized({
+            ...about,
+            challenges: Challenge.parse(headers["www-authenticate"] ?? ""),
+            identified: options.identified
+          })
+        case 403:
+          return new Denied(about)
+        case 404:
+          return new NotFound(about)
+        case 429:
+          return new RateLimited({ ...about, retryAfter })
+        case 408:
+        case 425:
+        case 499:
+        case 500:
+        case 502:
+        case 503:
+        case 504:
+        case 520:
+        case 521:
+        case 522:
+        case 523:
+        case 524:
+          return new Unavailable({ ...about, retryAfter })
+        default:
+          return new Rejected(about)
+      }
+    }
+  })
