@@ -1,0 +1,165 @@
+/**
+ * The manifests of a repository: by tag or by digest, read, written and deleted.
+ *
+ * OCI distribution specification 1.1, "Pulling manifests", "Pushing Manifests", "Content Management".
+ *
+ * @since 1.0.0
+ */
+import * as Hasher from "@effect-oci/content/Hasher"
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Repository from "@effect-oci/name/Repository"
+import type * as Tag from "@effect-oci/name/Tag"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import type { RegistryError } from "@effect-oci/transport/RegistryError"
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
+import type { Transport } from "@effect-oci/transport/Transport"
+import * as Effect from "effect/Effect"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Result from "effect/Result"
+import * as Request from "./internal/request.ts"
+
+/**
+ * A manifest as the registry keeps it: nothing of it was interpreted.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Fetched {
+  readonly descriptor: Descriptor.Descriptor
+  readonly bytes: Uint8Array
+}
+
+/**
+ * The largest manifest that is read, in bytes. The specification asks a registry to take at least 4 MiB.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const limit = 8 * 1024 * 1024
+
+const accept = MediaType.manifestTypes.join(", ")
+
+const isDigest = (identifier: Tag.Tag | Digest.Digest): identifier is Digest.Digest => identifier.includes(":")
+
+const at = (repository: Repository.Repository, identifier: Tag.Tag | Digest.Digest) =>
+  Request.path(repository, `manifests/${identifier}`)
+
+const typeOf = (response: HttpClientResponse.HttpClientResponse): string =>
+  MediaType.withoutParameters(response.headers["content-type"] ?? "")
+
+/**
+ * Reads a manifest, whatever it is.
+ *
+ * **Details**
+ *
+ * Its digest is computed from the bytes. Asked for by digest, other bytes are a failure; what headers say does not count.
+ * At most 8 MiB are read.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const get = Effect.fn("Manifests.get")(function*(
+  repository: Repository.Repository,
+  identifier: Tag.Tag | Digest.Digest
+): Effect.fn.Return<Fetched, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "pull")
+  const response = yield* client.get(at(repository, identifier), { headers: { accept } })
+  const bytes = yield* ResponseBody.bytes(response, limit)
+  const start = yield* Hasher.Hashing
+  const digest = Hasher.digestOf(start, bytes, isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
+  if (isDigest(identifier) && digest !== identifier) {
+    return yield* Request.mismatch(response, `the bytes have digest ${digest}`)
+  }
+  return { descriptor: Descriptor.make({ mediaType: typeOf(response), digest, size: bytes.length }), bytes }
+})
+
+/**
+ * What a tag or digest stands for, without its bytes.
+ *
+ * **Details**
+ *
+ * The digest is the registry's word for it; it is verified when the manifest is read. Registries that do not say all of
+ * it in answer to HEAD are asked by GET.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const head = Effect.fn("Manifests.head")(function*(
+  repository: Repository.Repository,
+  identifier: Tag.Tag | Digest.Digest
+): Effect.fn.Return<Descriptor.Descriptor, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "pull")
+  const response = yield* client.head(at(repository, identifier), { headers: { accept } }).pipe(
+    // 405 and its like: the registry knows no HEAD.
+    Effect.catchIf((error) => error.reason._tag === "Rejected", () => Effect.undefined)
+  )
+  const told = response === undefined ? undefined : toldBy(response, identifier)
+  return told ?? (yield* get(repository, identifier)).descriptor
+})
+
+const toldBy = (
+  response: HttpClientResponse.HttpClientResponse,
+  identifier: Tag.Tag | Digest.Digest
+): Descriptor.Descriptor | undefined => {
+  const size = Request.lengthOf(response)
+  const digest = isDigest(identifier)
+    ? Result.succeed(identifier)
+    : Digest.parse(response.headers["docker-content-digest"] ?? "")
+  const mediaType = typeOf(response)
+  return Result.isFailure(digest) || size === undefined || mediaType === ""
+    ? undefined
+    : Descriptor.make({ mediaType, digest: digest.success, size })
+}
+
+/**
+ * What a registry said of a manifest that it took.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Put {
+  /**
+   * Whether it keeps the manifest in the list of its subject's referrers.
+   */
+  readonly hasReferrers: boolean
+}
+
+/**
+ * Writes a manifest under a tag or under its digest.
+ *
+ * @category writing
+ * @since 1.0.0
+ */
+export const put = Effect.fn("Manifests.put")(function*(
+  repository: Repository.Repository,
+  identifier: Tag.Tag | Digest.Digest,
+  descriptor: Descriptor.Descriptor,
+  bytes: Uint8Array
+): Effect.fn.Return<Put, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "push")
+  const response = yield* client.put(at(repository, identifier), {
+    body: HttpClientRequest.empty.pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType)).body
+  })
+  yield* ResponseBody.discard(response)
+  const said = response.headers["docker-content-digest"]
+  if (said !== undefined && said.startsWith(`${Digest.algorithm(descriptor.digest)}:`) && said !== descriptor.digest) {
+    return yield* Request.mismatch(response, `the registry stored ${said} in place of ${descriptor.digest}`)
+  }
+  return { hasReferrers: response.headers["oci-subject"] !== undefined }
+})
+
+/**
+ * Deletes a tag, or a manifest with all its tags.
+ *
+ * @category deleting
+ * @since 1.0.0
+ */
+export const remove = Effect.fn("Manifests.remove")(function*(
+  repository: Repository.Repository,
+  identifier: Tag.Tag | Digest.Digest
+): Effect.fn.Return<void, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "remove")
+  yield* ResponseBody.discard(yield* client.del(at(repository, identifier)))
+})

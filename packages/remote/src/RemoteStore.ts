@@ -1,0 +1,112 @@
+/**
+ * A repository of a registry as a place that content is read from and written to.
+ *
+ * @since 1.0.0
+ */
+import { ContentError, Invalid, NotFound, Refused, Unavailable } from "@effect-oci/content/ContentError"
+import type { Store } from "@effect-oci/content/Store"
+import * as Bytes from "@effect-oci/content/Bytes"
+import * as Verify from "@effect-oci/content/Verify"
+import type * as Repository from "@effect-oci/name/Repository"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import { isRegistryError, type RegistryError } from "@effect-oci/transport/RegistryError"
+import { Transport } from "@effect-oci/transport/Transport"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Blobs from "./Blobs.ts"
+import * as Manifests from "./Manifests.ts"
+import * as Uploads from "./Uploads.ts"
+
+/** What a `RegistryError` means for content, wherever it is kept. The error itself stays its cause. */
+const contentError = (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
+  new ContentError({ operation, location, reason: reasonOf(error), cause: error })
+
+const reasonOf = (error: RegistryError): ContentError["reason"] => {
+  switch (error.reason._tag) {
+    case "NotFound":
+      return new NotFound({ what: error.url })
+    case "Unauthorized":
+    case "Denied":
+    case "Rejected":
+    case "NoCredentials":
+      return new Refused({ detail: error.message })
+    case "ContentMismatch":
+      return new Invalid({ detail: error.reason.detail })
+    case "ProtocolViolation":
+      return new Invalid({ detail: error.reason.detail })
+    case "RateLimited":
+    case "Unavailable":
+      return new Unavailable({ detail: error.message })
+    case "Unreachable":
+      return error.reason.transient ? new Unavailable({ detail: error.message }) : new Refused({ detail: error.message })
+  }
+}
+
+/**
+ * Makes a store of a repository.
+ *
+ * **Details**
+ *
+ * What is a manifest and what a blob, the media type of its descriptor says: registries keep them apart.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = (repository: Repository.Repository): Effect.Effect<Store, never, Transport> =>
+  Effect.map(Transport, (transport): Store => {
+    const location = repository.name
+    const services = Context.make(Transport, transport)
+    const run = <A>(operation: ContentError["operation"], self: Effect.Effect<A, RegistryError, Transport>) =>
+      Effect.mapError(Effect.provideContext(self, services), contentError(operation, location))
+    const mapped = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R | Transport>) =>
+      Effect.mapError(
+        Effect.provideService(self, Transport, transport),
+        (error) => isRegistryError(error) ? contentError("write", location)(error) : error
+      )
+
+    return {
+      location,
+      repository: Option.some(repository),
+      resolve: (identifier) => run("resolve", Manifests.head(repository, identifier)),
+      fetch: (descriptor, offset = 0) => {
+        if (!MediaType.isDocument(descriptor.mediaType)) {
+          return Blobs.get(repository, descriptor, offset).pipe(
+            Stream.provideContext(services),
+            Stream.mapError(contentError("read", location)),
+            Verify.stream(descriptor, { location, offset })
+          )
+        }
+        return Stream.unwrap(
+          Effect.map(run("read", Manifests.get(repository, descriptor.digest)), ({ bytes }) =>
+            Bytes.body(bytes)(offset))
+        ).pipe(Verify.stream(descriptor, { location, offset }))
+      },
+      exists: (descriptor) =>
+        MediaType.isDocument(descriptor.mediaType)
+          ? run("resolve", Manifests.head(repository, descriptor.digest)).pipe(
+            Effect.as(true),
+            Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
+          )
+          : run("resolve", Blobs.exists(repository, descriptor.digest)),
+      push: (descriptor, body, options) =>
+        MediaType.isDocument(descriptor.mediaType)
+          ? body(0).pipe(
+            Bytes.collect({ location }),
+            Effect.tap((bytes) => run("write", Manifests.put(repository, descriptor.digest, descriptor, bytes))),
+            Effect.as("sent" as const)
+          )
+          : mapped(Uploads.push(repository, descriptor, body, options)),
+      pushStream: (body) => mapped(Uploads.pushStream(repository, body)),
+      tag: (descriptor, tag, options) =>
+        run(
+          "tag",
+          (options?.bytes !== undefined
+            ? Effect.succeed(options.bytes)
+            : Effect.map(Manifests.get(repository, descriptor.digest), ({ bytes }) => bytes)).pipe(
+              Effect.flatMap((bytes) => Manifests.put(repository, tag, descriptor, bytes))
+            )
+        )
+    }
+  })

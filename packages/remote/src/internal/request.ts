@@ -1,0 +1,43 @@
+/**
+ * What all endpoint families share: a client for a repository, and failures with their request.
+ */
+import type * as Repository from "@effect-oci/name/Repository"
+import * as AccessScope from "@effect-oci/transport/AccessScope"
+import { ContentMismatch, ProtocolViolation, type Reason, RegistryError } from "@effect-oci/transport/RegistryError"
+import * as Redact from "@effect-oci/transport/Redact"
+import * as Transport from "@effect-oci/transport/Transport"
+import * as Effect from "effect/Effect"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+
+const scopes = { pull: AccessScope.pull, push: AccessScope.push, remove: AccessScope.remove }
+
+export const client = (
+  repository: Repository.Repository,
+  action: keyof typeof scopes,
+  also: ReadonlyArray<Repository.Repository> = []
+) =>
+  Effect.map(Transport.Transport, (transport) =>
+    transport.client({
+      resource: repository,
+      scopes: AccessScope.join([scopes[action](repository)], also.map(AccessScope.pull))
+    }))
+
+/** Names were checked when they were parsed: every character of a path is one that a URL takes as it is. */
+export const path = (repository: Repository.Repository, rest: string): string => `/v2/${repository.path}/${rest}`
+
+export const failure = (response: HttpClientResponse.HttpClientResponse, reason: Reason): RegistryError =>
+  new RegistryError({ method: response.request.method, url: Redact.url(response.request.url), reason })
+
+export const violation = (response: HttpClientResponse.HttpClientResponse, detail: string): RegistryError =>
+  failure(response, new ProtocolViolation({ detail }))
+
+export const mismatch = (response: HttpClientResponse.HttpClientResponse, detail: string): RegistryError =>
+  failure(response, new ContentMismatch({ detail }))
+
+export const isNotFound = (error: RegistryError): boolean => error.reason._tag === "NotFound"
+
+/** `undefined` unless the header is a whole number. */
+export const lengthOf = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
+  const text = response.headers["content-length"]
+  return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined
+}
