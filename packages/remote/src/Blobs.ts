@@ -38,6 +38,21 @@ export const exists = Effect.fn("Blobs.exists")(function*(
 })
 
 /**
+ * The size of a blob, in bytes.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const size = Effect.fn("Blobs.size")(function*(
+  repository: Repository.Repository,
+  digest: Digest.Digest
+): Effect.fn.Return<number, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "pull")
+  const response = yield* client.head(at(repository, digest))
+  return Request.lengthOf(response) ?? (yield* Request.violation(response, "the reply does not say the blob's size"))
+})
+
+/**
  * The bytes of a blob, from an offset on.
  *
  * **Details**

@@ -7,7 +7,9 @@ import { ContentError, Invalid, NotFound, Refused, Unavailable } from "@effect-o
 import type { Store } from "@effect-oci/content/Store"
 import * as Bytes from "@effect-oci/content/Bytes"
 import * as Verify from "@effect-oci/content/Verify"
+import type * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { isRegistryError, type RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
@@ -19,8 +21,13 @@ import * as Blobs from "./Blobs.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Uploads from "./Uploads.ts"
 
-/** What a `RegistryError` means for content, wherever it is kept. The error itself stays its cause. */
-const contentError = (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
+/**
+ * What a `RegistryError` means for content, wherever it is kept. The error itself stays its cause.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export const contentError = (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
   new ContentError({ operation, location, reason: reasonOf(error), cause: error })
 
 const reasonOf = (error: RegistryError): ContentError["reason"] => {
@@ -110,3 +117,18 @@ export const make = (repository: Repository.Repository): Effect.Effect<Store, ne
         )
     }
   })
+
+/**
+ * The bytes of a blob of which only the digest is known; verified.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const blob = Effect.fnUntraced(function*(
+  repository: Repository.Repository,
+  digest: Digest.Digest
+): Effect.fn.Return<Stream.Stream<Uint8Array, ContentError>, ContentError, Transport> {
+  const size = yield* Effect.mapError(Blobs.size(repository, digest), contentError("resolve", repository.name))
+  const store = yield* make(repository)
+  return store.fetch(Descriptor.make({ mediaType: "application/octet-stream", digest, size }))
+})
