@@ -1,0 +1,26 @@
+/**
+ * Everything that a program needs on Node, in one layer.
+ *
+ * @since 1.0.0
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Keychain from "@effect-oci/authn/Keychain"
+import * as Remote from "@effect-oci/remote/Remote"
+import * as Transport from "@effect-oci/transport/Transport"
+import * as Layer from "effect/Layer"
+import * as NodeHasher from "./NodeHasher.ts"
+import * as NodeHttp from "./NodeHttp.ts"
+
+/**
+ * Registries over undici, hashing by `node:crypto`, with the credentials of the machine.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layer = Remote.layer.pipe(
+  Layer.provideMerge(Transport.layer),
+  Layer.provideMerge(NodeHttp.layer),
+  Layer.provideMerge(Keychain.layerAnonymous),
+  Layer.provideMerge(NodeHasher.layer),
+  Layer.provideMerge(NodeServices.layer)
+)
