@@ -1,0 +1,34 @@
+/**
+ * The `effect-oci` command: what it can be told, and what each of it does.
+ *
+ * @since 1.0.0
+ */
+import * as Command from "effect/cli/Command"
+import { blob } from "./commands/blob.ts"
+import { config } from "./commands/config.ts"
+import { copy } from "./commands/copy.ts"
+import { remove } from "./commands/delete.ts"
+import { digest } from "./commands/digest.ts"
+import { ls } from "./commands/ls.ts"
+import { manifest } from "./commands/manifest.ts"
+import { ref } from "./commands/ref.ts"
+import { tag } from "./commands/tag.ts"
+
+/**
+ * The command with all its subcommands.
+ *
+ * @category commands
+ * @since 1.0.0
+ */
+export const command = Command.make("effect-oci").pipe(
+  Command.withDescription("Reads, writes and copies OCI images and artifacts, from registry to registry"),
+  Command.withSubcommands([copy, digest, manifest, config, blob, ls, tag, remove, ref])
+)
+
+/**
+ * Runs the command with the arguments of the process.
+ *
+ * @category running
+ * @since 1.0.0
+ */
+export const run = Command.run(command, { version: "0.0.0" })

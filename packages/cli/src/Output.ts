@@ -1,0 +1,29 @@
+/**
+ * Data on its way to stdout: bytes as they are, as fast as whoever reads them.
+ *
+ * @since 1.0.0
+ */
+import * as Effect from "effect/Effect"
+import type * as PlatformError from "effect/PlatformError"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+
+/**
+ * Writes a stream to stdout.
+ *
+ * @category writing
+ * @since 1.0.0
+ */
+export const stream = <E, R>(
+  self: Stream.Stream<Uint8Array, E, R>
+): Effect.Effect<void, E | PlatformError.PlatformError, R | Stdio.Stdio> =>
+  Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(self, stdio.stdout()))
+
+/**
+ * Writes bytes to stdout, and nothing more.
+ *
+ * @category writing
+ * @since 1.0.0
+ */
+export const bytes = (self: Uint8Array): Effect.Effect<void, PlatformError.PlatformError, Stdio.Stdio> =>
+  stream(Stream.succeed(self))

@@ -1,0 +1,15 @@
+/**
+ * The entry of the `effect-oci` command.
+ */
+import * as NodeOci from "@effect-oci/node/NodeOci"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import * as Cli from "./Cli.ts"
+
+Cli.run.pipe(
+  // What a command prints is data; what is logged goes beside it.
+  Effect.provide(Layer.mergeAll(NodeOci.layer, Layer.succeed(References.LogToStderr, true))),
+  NodeRuntime.runMain
+)
