@@ -1,0 +1,129 @@
+/**
+ * What a registry keeps, and how: content by digest, and for each repository what of it belongs there.
+ *
+ * @since 1.0.0
+ */
+import type * as Digest from "@effect-oci/name/Digest"
+import type * as Tag from "@effect-oci/name/Tag"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+
+/**
+ * A manifest as it was pushed.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Stored {
+  readonly digest: Digest.Digest
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+}
+
+/**
+ * An upload that has not been completed.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Upload {
+  readonly id: string
+  /**
+   * How many bytes it has, all of them from the first on.
+   */
+  readonly size: number
+}
+
+/**
+ * Storage that failed for a reason of its own.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export class StorageError extends Schema.Error<StorageError>("@effect-oci/registry/Storage/StorageError")({
+  _tag: Schema.tag("StorageError"),
+  reason: Schema.Literals(["Failed", "NoSpace", "DigestMismatch", "NoUpload", "OutOfOrder"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
+ * Where a registry keeps its content. Repositories are named by their path.
+ *
+ * **Details**
+ *
+ * Blobs are kept once and linked to each repository that they were pushed to or mounted into; a repository shows no other.
+ * A blob, manifest or tag is visible when it is complete, and never before.
+ *
+ * @category services
+ * @since 1.0.0
+ */
+export class Storage extends Context.Service<Storage, {
+  readonly repositories: Effect.Effect<ReadonlyArray<string>, StorageError>
+  readonly blobSize: (repository: string, digest: Digest.Digest) => Effect.Effect<Option.Option<number>, StorageError>
+  /**
+   * A repository that has the blob, other than the one given.
+   */
+  readonly findBlob: (digest: Digest.Digest) => Effect.Effect<Option.Option<string>, StorageError>
+  /**
+   * The bytes from `start` up to, not with, `end`.
+   */
+  readonly readBlob: (digest: Digest.Digest, start: number, end: number) => Stream.Stream<Uint8Array, StorageError>
+  readonly linkBlob: (repository: string, digest: Digest.Digest) => Effect.Effect<void, StorageError>
+  /**
+   * Whether there was one.
+   */
+  readonly deleteBlob: (repository: string, digest: Digest.Digest) => Effect.Effect<boolean, StorageError>
+
+  readonly createUpload: (repository: string) => Effect.Effect<Upload, StorageError>
+  readonly upload: (repository: string, id: string) => Effect.Effect<Upload, StorageError>
+  /**
+   * Adds bytes at `at`, which has to be the upload's size. What arrived before a failure is kept.
+   */
+  readonly append: <E>(
+    repository: string,
+    id: string,
+    at: number,
+    bytes: Stream.Stream<Uint8Array, E>
+  ) => Effect.Effect<Upload, E | StorageError>
+  /**
+   * Turns an upload into a blob of the repository, if the digest holds.
+   */
+  readonly commit: (repository: string, id: string, digest: Digest.Digest) => Effect.Effect<void, StorageError>
+  readonly cancel: (repository: string, id: string) => Effect.Effect<void, StorageError>
+
+  readonly manifest: (
+    repository: string,
+    identifier: Tag.Tag | Digest.Digest
+  ) => Effect.Effect<Option.Option<Stored>, StorageError>
+  readonly putManifest: (
+    repository: string,
+    manifest: Stored,
+    options: {
+      readonly tags: ReadonlyArray<Tag.Tag>
+      readonly subject: Option.Option<{ readonly digest: Digest.Digest; readonly referrer: Descriptor.Descriptor }>
+    }
+  ) => Effect.Effect<void, StorageError>
+  /**
+   * Whether there was one. By digest, its tags go with it.
+   */
+  readonly deleteManifest: (
+    repository: string,
+    identifier: Tag.Tag | Digest.Digest
+  ) => Effect.Effect<boolean, StorageError>
+  /**
+   * In the order of their characters; `None` where there is no such repository.
+   */
+  readonly tags: (repository: string) => Effect.Effect<Option.Option<ReadonlyArray<string>>, StorageError>
+  readonly referrers: (
+    repository: string,
+    subject: Digest.Digest
+  ) => Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, StorageError>
+}>()("@effect-oci/registry/Storage") {}

@@ -1,0 +1,135 @@
+/**
+ * `/v2/<name>/manifests/<reference>`
+ */
+import * as Bytes from "@effect-oci/content/Bytes"
+import * as Hasher from "@effect-oci/content/Hasher"
+import * as Digest from "@effect-oci/name/Digest"
+import * as Tag from "@effect-oci/name/Tag"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import * as Effect from "effect/Effect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { Storage, type StorageError, type Stored } from "../Storage.ts"
+import * as Reply from "./reply.ts"
+
+/** The specification asks for at least 4 MiB. */
+const limit = 4 * 1024 * 1024
+
+export const handle = Effect.fnUntraced(function*(
+  request: HttpServerRequest.HttpServerRequest,
+  repository: string,
+  identifier: Tag.Tag | Digest.Digest,
+  query: URLSearchParams
+): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
+  const storage = yield* Storage
+  switch (request.method) {
+    case "GET":
+    case "HEAD": {
+      const found = yield* storage.manifest(repository, identifier)
+      return Option.match(found, { onNone: unknown, onSome: (stored) => show(stored, request.method === "HEAD") })
+    }
+    case "DELETE":
+      return (yield* storage.deleteManifest(repository, identifier)) ? Reply.empty(202) : unknown()
+    case "PUT":
+      return yield* put(request, repository, identifier, query)
+    default:
+      return Reply.notAllowed("GET, HEAD, PUT, DELETE")
+  }
+})
+
+const unknown = () => Reply.failure(404, "MANIFEST_UNKNOWN", "no such manifest in this repository")
+
+const show = ({ bytes, digest, mediaType }: Stored, head: boolean): Reply.Reply => {
+  const headers = { "docker-content-digest": digest, etag: `"${digest}"` }
+  return head
+    ? HttpServerResponse.empty({
+      status: 200,
+      headers: { ...headers, "content-type": mediaType, "content-length": String(bytes.length) }
+    })
+    : HttpServerResponse.uint8Array(bytes, { contentType: mediaType, headers })
+}
+
+const put = Effect.fnUntraced(function*(
+  request: HttpServerRequest.HttpServerRequest,
+  repository: string,
+  identifier: Tag.Tag | Digest.Digest,
+  query: URLSearchParams
+): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
+  const storage = yield* Storage
+  const body = yield* Effect.result(Bytes.collect({ location: repository, limit })(request.stream))
+  if (Result.isFailure(body)) {
+    return body.failure._tag === "ContentError"
+      ? Reply.failure(413, "SIZE_INVALID", `a manifest may have ${limit} bytes`)
+      : Reply.failure(400, "MANIFEST_INVALID", "the body ended early")
+  }
+  const bytes = body.success
+  const byDigest = identifier.includes(":")
+  const algorithm = byDigest ? Digest.algorithm(identifier as Digest.Digest) : "sha256"
+  const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes, algorithm)
+  if (byDigest && digest !== identifier) {
+    return Reply.failure(400, "DIGEST_INVALID", `the manifest has digest ${digest}`)
+  }
+  const tags = (byDigest ? query.getAll("tag") : [identifier]).map(Tag.parse)
+  const wrong = tags.find(Result.isFailure)
+  if (wrong !== undefined) return Reply.failure(400, "NAME_INVALID", wrong.failure.message)
+  const parsed = Document.parse(bytes, request.headers["content-type"])
+  if (Result.isFailure(parsed)) return Reply.failure(400, "MANIFEST_INVALID", parsed.failure.message)
+  const document = parsed.success
+  const missing = yield* firstMissing(repository, document)
+  if (missing !== undefined) {
+    return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
+  }
+  const subject = document._tag === "Opaque" ? undefined : document.subject
+  yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
+    tags: tags.flatMap((tag) => Result.isSuccess(tag) ? [tag.success] : []),
+    subject: subject === undefined
+      ? Option.none()
+      : Option.some({ digest: subject.digest, referrer: referrerOf(document, digest) })
+  })
+  const headers = {
+    location: `/v2/${repository}/manifests/${digest}`,
+    "docker-content-digest": digest,
+    ...(subject === undefined ? {} : { "oci-subject": subject.digest })
+  }
+  const response = Reply.empty(201, headers)
+  const accepted = byDigest ? query.getAll("tag") : []
+  return accepted.length === 0 ? response : HttpServerResponse.setHeader(response, "oci-tag", accepted.join(", "))
+})
+
+/** What the manifest names and the repository has not. Foreign layers are elsewhere by design. */
+const firstMissing = Effect.fnUntraced(function*(
+  repository: string,
+  document: Document.Document
+): Effect.fn.Return<Descriptor.Descriptor | undefined, StorageError, Storage> {
+  const storage = yield* Storage
+  for (const descriptor of Document.successors(document)) {
+    if (MediaType.isForeign(descriptor.mediaType)) continue
+    const has = MediaType.isDocument(descriptor.mediaType)
+      ? Option.isSome(yield* storage.manifest(repository, descriptor.digest))
+      : Option.isSome(yield* storage.blobSize(repository, descriptor.digest)) ||
+        (document._tag === "ImageIndex" && Option.isSome(yield* storage.manifest(repository, descriptor.digest)))
+    if (!has) return descriptor
+  }
+  return undefined
+})
+
+const referrerOf = (document: Document.Document, digest: Digest.Digest): Descriptor.Descriptor => {
+  const artifactType = document._tag === "Manifest"
+    ? document.artifactType ?? document.config.mediaType
+    : document._tag === "ImageIndex"
+    ? document.artifactType
+    : undefined
+  return {
+    mediaType: document.mediaType,
+    digest,
+    size: document.bytes.length,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(document._tag === "Opaque" || Object.keys(document.annotations).length === 0
+      ? {}
+      : { annotations: document.annotations })
+  }
+}
