@@ -84,7 +84,8 @@ export const parseUnsafe = (input: string): Digest => Result.getOrThrow(parse(in
  * @category constructors
  * @since 1.0.0
  */
-export const make = (algorithm: Algorithm, hex: string): Result.Result<Digest, NameError> => parse(`${algorithm}:${hex}`)
+export const make = (algorithm: Algorithm, hex: string): Result.Result<Digest, NameError> =>
+  parse(`${algorithm}:${hex}`)
 
 /**
  * The algorithm of a digest.

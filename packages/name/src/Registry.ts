@@ -115,7 +115,9 @@ export const parse = (input: string): Result.Result<Registry, NameError> => {
         : "must be a domain name, an IPv4 address, or an IPv6 address in brackets"
     )
   }
-  if (portText === undefined) return Result.succeed(dockerHubNames.has(hostname) ? dockerHub : make(hostname, undefined))
+  if (portText === undefined) {
+    return Result.succeed(dockerHubNames.has(hostname) ? dockerHub : make(hostname, undefined))
+  }
   const port = /^[1-9]\d{0,4}$/.test(portText) ? Number(portText) : 0
   return port < 1 || port > 65_535
     ? invalid("the port must be a number from 1 to 65535")

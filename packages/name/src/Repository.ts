@@ -70,7 +70,11 @@ const syntax = new RegExp(`^${component}(?:/${component})*$`)
 const rule = (path: string): string | undefined => {
   if (path === "") return "must not be empty"
   if (path.length > maxLength) return `must be at most ${maxLength} characters`
-  if (syntax.test(path)) return /^[a-f0-9]{64}$/.test(path) ? "must not be 64 hex characters, as an image id is" : undefined
+  if (syntax.test(path)) {
+    return /^[a-f0-9]{64}$/.test(path)
+      ? "must not be 64 hex characters, as an image id is"
+      : undefined
+  }
   if (/[A-Z]/.test(path)) return "must be lowercase"
   if (/^\/|\/$|\/\//.test(path)) return "must not have empty parts between slashes"
   return "each part must be letters and digits, with single dots, one or two underscores, or dashes between them"
@@ -92,7 +96,9 @@ const fromParts = (
 ): Result.Result<Repository, NameError> => {
   const broken = rule(path)
   if (broken !== undefined) {
-    const meant = path.length > 512 ? "" : path.trim().toLowerCase().replaceAll(/\/{2,}/g, "/").replaceAll(/^\/|\/$/g, "")
+    const meant = path.length > 512
+      ? ""
+      : path.trim().toLowerCase().replaceAll(/\/{2,}/g, "/").replaceAll(/^\/|\/$/g, "")
     const suggestion = input.slice(0, input.length - path.length) + meant
     return Result.fail(
       new NameError({

@@ -4,6 +4,7 @@
  *
  * @since 1.0.0
  */
+import * as Redact from "@effect-oci/transport/Redact"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -31,13 +32,6 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUnd
     // Otherwise undici closes the connection after each HEAD.
     Layer.succeed(NodeHttpClient.UndiciOptions, { reset: false }),
     Layer.succeed(HttpClient.TracerPropagationEnabled, false),
-    Layer.succeed(Headers.CurrentRedactedNames, [
-      "authorization",
-      "proxy-authorization",
-      "cookie",
-      "set-cookie",
-      "www-authenticate",
-      "location"
-    ])
+    Layer.succeed(Headers.CurrentRedactedNames, Redact.headers)
   ))
 )

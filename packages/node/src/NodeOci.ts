@@ -3,10 +3,10 @@
  *
  * @since 1.0.0
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Keychain from "@effect-oci/authn/Keychain"
 import * as Remote from "@effect-oci/remote/Remote"
 import * as Transport from "@effect-oci/transport/Transport"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Layer from "effect/Layer"
 import * as NodeHasher from "./NodeHasher.ts"
 import * as NodeHttp from "./NodeHttp.ts"

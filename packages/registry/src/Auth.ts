@@ -73,9 +73,9 @@ export const guard = <R>(app: App<R>, options: Options): Effect.Effect<App<R>> =
   Effect.sync(() => {
     const grants = new Map<string, Grant>()
     const users = new Map(
-      Object.entries(options.users).map(([name, password]) =>
-        [name, Redacted.isRedacted(password) ? Redacted.value(password) : password]
-      )
+      Object.entries(options.users).map((
+        [name, password]
+      ) => [name, Redacted.isRedacted(password) ? Redacted.value(password) : password])
     )
 
     const userOf = (request: HttpServerRequest.HttpServerRequest): "anonymous" | "refused" | "known" => {
@@ -114,7 +114,11 @@ export const guard = <R>(app: App<R>, options: Options): Effect.Effect<App<R>> =
       return HttpServerResponse.jsonUnsafe({ token: value, expires_in: Math.floor(Duration.toSeconds(lifetime)) })
     })
 
-    const challenge = (request: HttpServerRequest.HttpServerRequest, scope: string | undefined, insufficient: boolean) =>
+    const challenge = (
+      request: HttpServerRequest.HttpServerRequest,
+      scope: string | undefined,
+      insufficient: boolean
+    ) =>
       Reply.failure(401, "UNAUTHORIZED", "authentication required", {
         "www-authenticate": options.scheme === "basic"
           ? `Basic realm="registry"`

@@ -71,7 +71,10 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const requests: Array<Made> = []
-  const apps = new Map<string, Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>>()
+  const apps = new Map<
+    string,
+    Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>
+  >()
   const storages = new Map<string, Storage["Service"]>()
   for (const host of options.hosts) {
     const registry = Registry.parseUnsafe(host)

@@ -96,7 +96,10 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     append: Effect.fnUntraced(function*(repository, id, at, bytes) {
       const state = yield* uploadOf(repository, id)
       if (state.size !== at) {
-        return yield* new StorageError({ reason: "OutOfOrder", detail: `the upload has ${state.size} bytes, not ${at}` })
+        return yield* new StorageError({
+          reason: "OutOfOrder",
+          detail: `the upload has ${state.size} bytes, not ${at}`
+        })
       }
       yield* Stream.runForEachArray(bytes, (chunks) =>
         Effect.sync(() => {

@@ -16,7 +16,7 @@ import * as Lists from "./internal/lists.ts"
 import * as Manifests from "./internal/manifests.ts"
 import * as Reply from "./internal/reply.ts"
 import * as Uploads from "./internal/uploads.ts"
-import { Storage, type StorageError } from "./Storage.ts"
+import type { Storage, StorageError } from "./Storage.ts"
 
 const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
 const route = new RegExp(`^/v2/(${part}(?:/${part})*)/(blobs/uploads|blobs|manifests|tags|referrers)(?:/([^/]*))?$`)

@@ -84,10 +84,12 @@ export const get = (
 const open = (repository: Repository.Repository, descriptor: Descriptor.Descriptor, offset: number) =>
   Stream.unwrap(Effect.gen(function*() {
     const client = yield* Request.client(repository, "pull")
-    const response = yield* Retry.once(client.get(at(repository, descriptor.digest), {
-      // Closed, since some registries answer an open range with 416.
-      ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-${descriptor.size - 1}` } })
-    }))
+    const response = yield* Retry.once(
+      client.get(
+        at(repository, descriptor.digest),
+        offset === 0 ? {} : { headers: { range: `bytes=${offset}-${descriptor.size - 1}` } }
+      )
+    )
     const body = ResponseBody.stream(response)
     if (offset > 0 && response.status === 206) {
       yield* checkRange(response, offset, descriptor.size)

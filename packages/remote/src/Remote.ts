@@ -164,8 +164,10 @@ const make = Effect.gen(function*() {
 
   return Remote.of({
     store: (repository) =>
-      Effect.flatMap(repositoryOf(repository), (repository) =>
-        Effect.provideContext(RemoteStore.make(repository), services)),
+      Effect.flatMap(
+        repositoryOf(repository),
+        (repository) => Effect.provideContext(RemoteStore.make(repository), services)
+      ),
     get,
     head: Effect.fn("Remote.head")(function*(input) {
       const { identifier, store } = yield* open(input)
@@ -189,12 +191,17 @@ const make = Effect.gen(function*() {
     copy: Effect.fn("Remote.copy")(function*(from, to, options) {
       const target = yield* open(to)
       const source = typeof from === "string" || Reference.isReference(from)
-        ? yield* Effect.flatMap(open(from), ({ identifier, store }) =>
-          Effect.map(store.resolve(identifier), (descriptor) => ({ store, descriptor })))
+        ? yield* Effect.flatMap(
+          open(from),
+          ({ identifier, store }) => Effect.map(store.resolve(identifier), (descriptor) => ({ store, descriptor }))
+        )
         : from
       const { digest, repository, tag } = target.reference
       if (digest !== undefined && digest !== source.descriptor.digest) {
-        return yield* invalid(target.store.location, `the target is named by ${digest}, the source is ${source.descriptor.digest}`)
+        return yield* invalid(
+          target.store.location,
+          `the target is named by ${digest}, the source is ${source.descriptor.digest}`
+        )
       }
       const report = yield* Copy.copy(source.store, target.store, source.descriptor, {
         ...options,
@@ -214,8 +221,10 @@ const make = Effect.gen(function*() {
       yield* Effect.provideContext(Manifests.remove(reference.repository, identifier), services)
     }),
     list: (repository, options) =>
-      Stream.unwrap(Effect.map(repositoryOf(repository), (repository) =>
-        Tags.list(repository, options).pipe(Stream.provideContext(services))))
+      Stream.unwrap(
+        Effect.map(repositoryOf(repository), (repository) =>
+          Tags.list(repository, options).pipe(Stream.provideContext(services)))
+      )
   })
 })
 

@@ -3,9 +3,9 @@
  *
  * @since 1.0.0
  */
+import * as Bytes from "@effect-oci/content/Bytes"
 import { ContentError, Invalid, NotFound, Refused, Unavailable } from "@effect-oci/content/ContentError"
 import type { Store } from "@effect-oci/content/Store"
-import * as Bytes from "@effect-oci/content/Bytes"
 import * as Verify from "@effect-oci/content/Verify"
 import type * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
@@ -27,8 +27,9 @@ import * as Uploads from "./Uploads.ts"
  * @category errors
  * @since 1.0.0
  */
-export const contentError = (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
-  new ContentError({ operation, location, reason: reasonOf(error), cause: error })
+export const contentError =
+  (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
+    new ContentError({ operation, location, reason: reasonOf(error), cause: error })
 
 const reasonOf = (error: RegistryError): ContentError["reason"] => {
   switch (error.reason._tag) {
@@ -47,7 +48,9 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
     case "Unavailable":
       return new Unavailable({ detail: error.message })
     case "Unreachable":
-      return error.reason.transient ? new Unavailable({ detail: error.message }) : new Refused({ detail: error.message })
+      return error.reason.transient
+        ? new Unavailable({ detail: error.message })
+        : new Refused({ detail: error.message })
   }
 }
 
@@ -86,8 +89,10 @@ export const make = (repository: Repository.Repository): Effect.Effect<Store, ne
           )
         }
         return Stream.unwrap(
-          Effect.map(run("read", Manifests.get(repository, descriptor.digest)), ({ bytes }) =>
-            Bytes.body(bytes)(offset))
+          Effect.map(
+            run("read", Manifests.get(repository, descriptor.digest)),
+            ({ bytes }) => Bytes.body(bytes)(offset)
+          )
         ).pipe(Verify.stream(descriptor, { location, offset }))
       },
       exists: (descriptor) =>

@@ -211,16 +211,16 @@ const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Str
       return chunk
     }
     return Stream.flattenIterable(Stream.mapArray(self, (chunks): readonly [ReadonlyArray<Uint8Array>] => {
-        const out: Array<Uint8Array> = []
-        for (let chunk of chunks) {
-          while (chunk.length > 0) {
-            const part = chunk.slice(0, size - held)
-            parts.push(part)
-            held += part.length
-            chunk = chunk.subarray(part.length)
-            if (held === size) out.push(take())
-          }
+      const out: Array<Uint8Array> = []
+      for (let chunk of chunks) {
+        while (chunk.length > 0) {
+          const part = chunk.slice(0, size - held)
+          parts.push(part)
+          held += part.length
+          chunk = chunk.subarray(part.length)
+          if (held === size) out.push(take())
         }
-        return [out]
-      })).pipe(Stream.concat(Stream.suspend(() => held === 0 ? Stream.empty : Stream.succeed(take()))))
+      }
+      return [out]
+    })).pipe(Stream.concat(Stream.suspend(() => held === 0 ? Stream.empty : Stream.succeed(take()))))
   })

@@ -116,7 +116,10 @@ describe("Remote", () => {
         yield* promote
         const remote = yield* Remote.Remote
         yield* remote.tag("ghcr.io/acme/app:1.2", "latest")
-        assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app", { pageSize: 1 })), ["1.2", "latest"])
+        assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app", { pageSize: 1 })), [
+          "1.2",
+          "latest"
+        ])
         yield* remote.delete("ghcr.io/acme/app:1.2")
         assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app")), ["latest"])
       }).pipe(Effect.provide(layer())))

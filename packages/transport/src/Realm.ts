@@ -58,7 +58,9 @@ export const parse = (
 ): Result.Result<Realm, string> => {
   const url = URL.parse(text)
   if (url === null) return Result.fail("the token realm is not an absolute URL")
-  if (url.protocol !== "https:" && url.protocol !== "http:") return Result.fail(`the token realm is a ${url.protocol} URL`)
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    return Result.fail(`the token realm is a ${url.protocol} URL`)
+  }
   if (url.protocol === "http:" && origin.protocol === "https:") {
     return Result.fail("the registry is reached by https but its token realm by http")
   }

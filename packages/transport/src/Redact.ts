@@ -30,8 +30,21 @@ export const url = (input: string | URL): string => {
   const text = String(input)
   const parsed = URL.parse(text)
   if (parsed === null) return text.replace(/[?#][^]*$/, "?…").replace(/\/\/[^/@]*@/, "//")
-  const query = [...parsed.searchParams].map(([key, value]) =>
-    `${key}=${shown.has(key) ? value : "…"}`
-  )
+  const query = [...parsed.searchParams].map(([key, value]) => `${key}=${shown.has(key) ? value : "…"}`)
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}${query.length === 0 ? "" : `?${query.join("&")}`}`
 }
+
+/**
+ * The headers that may hold secrets, for `Headers.CurrentRedactedNames` of whoever provides the `HttpClient`.
+ *
+ * @category redaction
+ * @since 1.0.0
+ */
+export const headers: ReadonlyArray<string> = [
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "set-cookie",
+  "www-authenticate",
+  "location"
+]

@@ -282,7 +282,9 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
 const describe = (reason: Reason): string => {
   if (!("status" in reason)) return reason.detail
   if (reason.diagnostics.length === 0) return `${reason.status}${phrase(reason)}`
-  return `${reason.status} ${reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")}`
+  return `${reason.status} ${
+    reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")
+  }`
 }
 
 const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string => {

@@ -48,8 +48,10 @@ export const forReasons = <const Tag extends Reason["_tag"], Output, E, R>(
   tags: ReadonlyArray<Tag>,
   self: Schedule.Schedule<Output, Extract<Reason, { readonly _tag: Tag }>, E, R>
 ): Schedule.Schedule<Output | undefined, RegistryError, E, R> =>
-  Schedule.fromStep(Effect.map(Schedule.toStep(self), (step) => (now: number, input: RegistryError) =>
-    isOneOf(tags, input.reason) ? step(now, input.reason) : Cause.done(undefined)))
+  Schedule.fromStep(
+    Effect.map(Schedule.toStep(self), (step) => (now: number, input: RegistryError) =>
+      isOneOf(tags, input.reason) ? step(now, input.reason) : Cause.done(undefined))
+  )
 
 const isOneOf = <Tag extends Reason["_tag"]>(
   tags: ReadonlyArray<Tag>,
@@ -84,8 +86,7 @@ export const longestWait: Duration.Duration = Duration.seconds(60)
 
 const asked = (reason: RateLimited | Unavailable): Duration.Duration => reason.retryAfter ?? Duration.zero
 
-const isBearable = (reason: RateLimited | Unavailable) =>
-  Duration.isLessThanOrEqualTo(asked(reason), longestWait)
+const isBearable = (reason: RateLimited | Unavailable) => Duration.isLessThanOrEqualTo(asked(reason), longestWait)
 
 const backoff = Schedule.exponential("250 millis").pipe(
   // Full jitter: clients that failed together do not come back together.

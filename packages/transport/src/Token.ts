@@ -110,7 +110,11 @@ const read = Effect.fnUntraced(function*(
   const text = yield* Failure.readText(method, url, response, 128 * 1024)
   const body = parse(text)
   if (body === undefined) {
-    return yield* Failure.make(method, url, new ProtocolViolation({ detail: "the token server's reply holds no token" }))
+    return yield* Failure.make(
+      method,
+      url,
+      new ProtocolViolation({ detail: "the token server's reply holds no token" })
+    )
   }
   return body
 })

@@ -198,8 +198,10 @@ const make = Effect.gen(function*() {
   })
 
   const credentialFor = (access: Access, session: Session) =>
-    Effect.mapError(keychain.resolve(access.resource), (error) =>
-      Failure.make("GET", session.origin.href, new NoCredentials({ detail: error.message }), error))
+    Effect.mapError(
+      keychain.resolve(access.resource),
+      (error) => Failure.make("GET", session.origin.href, new NoCredentials({ detail: error.message }), error)
+    )
 
   /** What to send along so that the registry knows who is asking. */
   const grant = Effect.fnUntraced(function*(
@@ -291,7 +293,12 @@ const make = Effect.gen(function*() {
         (request) =>
           Effect.flatMap(request, (request) =>
             Effect.suspend(() => {
-              const attempt: Attempt = { session: undefined, grant: undefined, scopes: access.scopes, failure: Effect.void as never }
+              const attempt: Attempt = {
+                session: undefined,
+                grant: undefined,
+                scopes: access.scopes,
+                failure: Effect.void as never
+              }
               return Effect.flatMap(RetryPolicy.RetryPolicy, (policy) =>
                 exchange(request, access, attempt).pipe(
                   Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),

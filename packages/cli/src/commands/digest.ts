@@ -5,8 +5,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
 
-export const digest = Command.make("digest", { reference: Argument.String("REF") }, ({ reference }) =>
-  report(Effect.gen(function*() {
-    const remote = yield* Remote
-    yield* Console.log((yield* remote.head(reference)).digest)
-  }))).pipe(Command.withDescription("Prints the digest that a reference stands for"))
+export const digest = Command.make(
+  "digest",
+  { reference: Argument.String("REF") },
+  ({ reference }) =>
+    report(Effect.gen(function*() {
+      const remote = yield* Remote
+      yield* Console.log((yield* remote.head(reference)).digest)
+    }))
+).pipe(Command.withDescription("Prints the digest that a reference stands for"))

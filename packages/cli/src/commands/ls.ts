@@ -6,8 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { report } from "../Failed.ts"
 
-export const ls = Command.make("ls", { repository: Argument.String("REPO") }, ({ repository }) =>
-  report(Effect.gen(function*() {
-    const remote = yield* Remote
-    yield* Stream.runForEach(remote.list(repository), (tag) => Console.log(tag))
-  }))).pipe(Command.withDescription("Lists the tags of a repository"))
+export const ls = Command.make(
+  "ls",
+  { repository: Argument.String("REPO") },
+  ({ repository }) =>
+    report(Effect.gen(function*() {
+      const remote = yield* Remote
+      yield* Stream.runForEach(remote.list(repository), (tag) => Console.log(tag))
+    }))
+).pipe(Command.withDescription("Lists the tags of a repository"))

@@ -5,9 +5,13 @@ import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
 import * as Output from "../Output.ts"
 
-export const manifest = Command.make("manifest", { reference: Argument.String("REF") }, ({ reference }) =>
-  report(Effect.gen(function*() {
-    const remote = yield* Remote
-    const { document } = yield* remote.get(reference)
-    yield* Output.bytes(document.bytes)
-  }))).pipe(Command.withDescription("Prints a manifest, byte for byte"))
+export const manifest = Command.make(
+  "manifest",
+  { reference: Argument.String("REF") },
+  ({ reference }) =>
+    report(Effect.gen(function*() {
+      const remote = yield* Remote
+      const { document } = yield* remote.get(reference)
+      yield* Output.bytes(document.bytes)
+    }))
+).pipe(Command.withDescription("Prints a manifest, byte for byte"))

@@ -11,7 +11,7 @@ import { ContentError, Invalid } from "../ContentError.ts"
 import * as CopyError from "../CopyError.ts"
 import type { Target } from "../Store.ts"
 import type * as WriteGraph from "../WriteGraph.ts"
-import type { Written, WriteNode } from "../WriteNode.ts"
+import type { WriteNode, Written } from "../WriteNode.ts"
 
 export interface Entry {
   readonly node: WriteNode

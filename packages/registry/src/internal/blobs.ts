@@ -32,7 +32,10 @@ export const handle = Effect.fnUntraced(function*(
   }
   const { end, start } = range ?? { start: 0, end: size }
   if (request.method === "HEAD") {
-    return HttpServerResponse.empty({ status: 200, headers: { ...headers, "content-length": String(size), "content-type": octets } })
+    return HttpServerResponse.empty({
+      status: 200,
+      headers: { ...headers, "content-length": String(size), "content-type": octets }
+    })
   }
   return HttpServerResponse.stream(storage.readBlob(digest, start, end), {
     status: range === undefined ? 200 : 206,

@@ -25,7 +25,11 @@ const created = (repository: string, digest: Digest.Digest) =>
   Reply.empty(201, { location: `/v2/${repository}/blobs/${digest}`, "docker-content-digest": digest })
 
 const invalidDigest = (text: string) =>
-  Reply.failure(400, "DIGEST_INVALID", Result.match(Digest.parse(text), { onFailure: (error) => error.message, onSuccess: () => "" }))
+  Reply.failure(
+    400,
+    "DIGEST_INVALID",
+    Result.match(Digest.parse(text), { onFailure: (error) => error.message, onSuccess: () => "" })
+  )
 
 /** A body that breaks off leaves the upload with what had arrived. */
 const broken = Reply.failure(400, "BLOB_UPLOAD_INVALID", "the body ended early")

@@ -1,13 +1,13 @@
 /**
  * Lists that come in pages, each naming the next by a `Link` header (RFC 8288).
  */
+import type { SpecError } from "@effect-oci/spec/SpecError"
 import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
-import type { SpecError } from "@effect-oci/spec/SpecError"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
@@ -20,7 +20,9 @@ export const nextOf = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined
   const link = /<([^<>]*)>((?:[^,"<]|"[^"]*")*)/g
   for (const [, target, parameters] of header.matchAll(link)) {
-    if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=[\s;]|$))/i.test(parameters!)) return target || undefined
+    if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=[\s;]|$))/i.test(parameters!)) {
+      return target || undefined
+    }
   }
   return undefined
 }
@@ -41,7 +43,7 @@ export const stream = <A>({ client, first, headers, read }: Options<A>): Stream.
     const seen = new Set<string>()
     return Stream.paginate(first, (url) =>
       Effect.gen(function*() {
-        const response = yield* client.get(url, { ...(headers === undefined ? {} : { headers }) })
+        const response = yield* client.get(url, headers === undefined ? {} : { headers })
         const entries = read(yield* ResponseBody.bytes(response, pageLimit))
         if (Result.isFailure(entries)) return yield* Request.violation(response, entries.failure.message)
         seen.add(response.request.url)

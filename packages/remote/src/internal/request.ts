@@ -3,8 +3,8 @@
  */
 import type * as Repository from "@effect-oci/name/Repository"
 import * as AccessScope from "@effect-oci/transport/AccessScope"
-import { ContentMismatch, ProtocolViolation, type Reason, RegistryError } from "@effect-oci/transport/RegistryError"
 import * as Redact from "@effect-oci/transport/Redact"
+import { ContentMismatch, ProtocolViolation, type Reason, RegistryError } from "@effect-oci/transport/RegistryError"
 import * as Transport from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"

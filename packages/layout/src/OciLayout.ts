@@ -1,0 +1,265 @@
+/**
+ * OCI image layout folders: content on disk, read and written as that of a registry.
+ *
+ * OCI image specification 1.1, "OCI Image Layout".
+ *
+ * @since 1.0.0
+ */
+import * as Bytes from "@effect-oci/content/Bytes"
+import { ContentError, Invalid, NotFound, SizeMismatch } from "@effect-oci/content/ContentError"
+import * as Hasher from "@effect-oci/content/Hasher"
+import type { Store } from "@effect-oci/content/Store"
+import * as Verify from "@effect-oci/content/Verify"
+import * as Digest from "@effect-oci/name/Digest"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
+import * as Json from "@effect-oci/spec/Json"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as Failure from "./internal/failure.ts"
+import * as Files from "./internal/files.ts"
+
+/**
+ * A layout folder that is open.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface OciLayout extends Store {
+  readonly path: string
+  /**
+   * What `index.json` lists now.
+   */
+  readonly index: Effect.Effect<Document.ImageIndex, ContentError>
+}
+
+const refName = "org.opencontainers.image.ref.name"
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
+/**
+ * Opens a layout folder, or makes one where there is nothing yet. A folder that holds something else is refused.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = Effect.fn("OciLayout.make")(function*(
+  folder: string
+): Effect.fn.Return<OciLayout, ContentError, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const failed = Effect.mapError(Failure.from("write", folder, folder))
+  yield* failed(fs.makeDirectory(folder, { recursive: true }))
+  const entries = yield* failed(fs.readDirectory(folder))
+  if (!entries.includes("oci-layout")) {
+    // What a run that was killed at its first step has left is no reason to refuse the next one.
+    if (entries.some((entry) => entry !== ".tmp" && entry !== "blobs" && entry !== "index.json")) {
+      return yield* new ContentError({
+        operation: "write",
+        location: folder,
+        reason: new Invalid({ detail: "the folder is not empty and not an OCI layout" })
+      })
+    }
+    const files = Files.make(fs, path, { location: folder, temporary: path.join(folder, ".tmp") })
+    const put = (name: string, value: unknown) =>
+      files.write(name, (append) => append(encode(value)), () => path.join(folder, name))
+    yield* put("index.json", { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] })
+    yield* put("oci-layout", { imageLayoutVersion: "1.0.0" })
+  }
+  return yield* open(folder)
+})
+
+/**
+ * Opens a layout folder that is there.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const open = Effect.fn("OciLayout.open")(function*(
+  folder: string
+): Effect.fn.Return<OciLayout, ContentError, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const location = folder
+  const files = Files.make(fs, path, { location, temporary: path.join(folder, ".tmp") })
+  const invalid = (detail: string) =>
+    new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
+
+  const marker = yield* Effect.mapError(
+    fs.readFile(path.join(folder, "oci-layout")),
+    Failure.from("read", location, `the OCI layout ${folder}`)
+  )
+  const version = Result.getOrElse(Json.parse(marker, "oci-layout"), () => undefined)
+  if (!Json.isObject(version) || version["imageLayoutVersion"] !== "1.0.0") {
+    return yield* invalid("its oci-layout file does not say version 1.0.0")
+  }
+
+  const fileOf = (digest: Digest.Digest) =>
+    path.join(folder, "blobs", Digest.algorithm(digest), Digest.hex(digest))
+
+  /** The size of a blob's file. Only regular files count: a link or a pipe is not content. */
+  const sizeOf = (digest: Digest.Digest) =>
+    fs.lstat(fileOf(digest)).pipe(
+      Effect.map((info) => info.type === "File" ? Option.some(Number(info.size)) : Option.none<number>()),
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+      Effect.mapError(Failure.from("read", location, digest))
+    )
+
+  const missing = (what: string) =>
+    new ContentError({ operation: "read", location, reason: new NotFound({ what }) })
+
+  const index = fs.readFile(path.join(folder, "index.json")).pipe(
+    Effect.mapError(Failure.from("read", location, "index.json")),
+    Effect.flatMap((bytes) => Effect.fromResult(Document.parse(bytes))),
+    Effect.filterOrFail((document) => document._tag === "ImageIndex", () => invalid("index.json is not an index")),
+    Effect.mapError((error) => error._tag === "ContentError" ? error : invalid(`index.json: ${error.message}`))
+  )
+
+  const fetch: OciLayout["fetch"] = (descriptor, offset = 0) =>
+    Stream.unwrap(Effect.gen(function*() {
+      const size = yield* sizeOf(descriptor.digest)
+      if (Option.isNone(size)) return yield* missing(descriptor.digest)
+      if (size.value !== descriptor.size) {
+        return yield* new ContentError({
+          operation: "read",
+          location,
+          reason: new SizeMismatch({ digest: descriptor.digest, expected: descriptor.size, actual: size.value })
+        })
+      }
+      return Stream.mapError(
+        fs.stream(fileOf(descriptor.digest), { offset: BigInt(offset), chunkSize: 256 * 1024 }),
+        Failure.from("read", location, descriptor.digest)
+      )
+    })).pipe(Verify.stream(descriptor, { location, offset }))
+
+  const writers = yield* Semaphore.make(1)
+
+  /** Changes `index.json`, one writer at a time, in this process and among all. */
+  const update = (change: (manifests: ReadonlyArray<unknown>) => ReadonlyArray<unknown>) =>
+    Effect.gen(function*() {
+      const { json } = yield* index
+      const manifests = Array.isArray(json["manifests"]) ? json["manifests"] : []
+      yield* files.write(
+        "index.json",
+        (append) => append(encode({ ...json, manifests: change(manifests) })),
+        () => path.join(folder, "index.json")
+      )
+    }).pipe(
+      locked(path.join(folder, ".lock"), location),
+      writers.withPermit,
+      Effect.provideService(FileSystem.FileSystem, fs)
+    )
+
+  return {
+    path: folder,
+    location,
+    repository: Option.none(),
+    index,
+    resolve: Effect.fnUntraced(function*(identifier) {
+      const { manifests } = yield* index
+      const found = manifests.find((entry) =>
+        entry.digest === identifier || entry.annotations?.[refName] === identifier
+      )
+      if (found !== undefined) return Descriptor.make({ ...plain(found) })
+      const digest = Digest.parse(identifier)
+      const size = Result.isSuccess(digest) ? yield* sizeOf(digest.success) : Option.none()
+      if (Result.isFailure(digest) || Option.isNone(size)) return yield* missing(identifier)
+      const descriptor = { mediaType: "application/octet-stream", digest: digest.success, size: size.value }
+      if (size.value > Bytes.documentLimit) return descriptor
+      const bytes = yield* Bytes.collect({ location })(fetch(descriptor))
+      const document = Document.parse(bytes)
+      return Result.isSuccess(document) ? { ...descriptor, mediaType: document.success.mediaType } : descriptor
+    }),
+    fetch,
+    exists: (descriptor) => Effect.map(sizeOf(descriptor.digest), Option.contains(descriptor.size)),
+    push: (descriptor, body) =>
+      Effect.as(
+        files.write(
+          descriptor.digest,
+          (append) => Stream.runForEach(Verify.stream(descriptor, { location })(body(0)), append),
+          () => fileOf(descriptor.digest)
+        ),
+        "sent" as const
+      ),
+    pushStream: (body) =>
+      Effect.flatMap(Hasher.Hashing, (start) =>
+        files.write("a streamed blob", (append) => {
+          const hasher = start("sha256")
+          let size = 0
+          return Stream.runForEach(body, (bytes) => {
+            hasher.update(bytes)
+            size += bytes.length
+            return append(bytes)
+          }).pipe(Effect.map(() => ({ digest: hasher.digest(), size })))
+        }, ({ digest }) => fileOf(digest))),
+    tag: (descriptor, tag) =>
+      update((manifests) => [
+        ...manifests.filter((entry) => nameOf(entry) !== tag),
+        { ...Descriptor.toJson(plain(descriptor)), annotations: { ...descriptor.annotations, [refName]: tag } }
+      ])
+  }
+})
+
+/** A descriptor without what it carries along for the reader. */
+const plain = ({ data: _, ...descriptor }: Descriptor.Descriptor): Descriptor.Descriptor => descriptor
+
+const nameOf = (entry: unknown): unknown =>
+  Json.isObject(entry) && Json.isObject(entry["annotations"]) ? entry["annotations"][refName] : undefined
+
+/**
+ * The one thing a layout lists, for whoever was told a folder and no name.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const sole = Effect.fnUntraced(function*(
+  layout: OciLayout
+): Effect.fn.Return<Descriptor.Descriptor, ContentError> {
+  const { manifests } = yield* layout.index
+  const digests = new Set(manifests.map((entry) => entry.digest))
+  if (digests.size === 1) return plain(manifests[0]!)
+  return yield* new ContentError({
+    operation: "resolve",
+    location: layout.location,
+    reason: new Invalid({
+      detail: digests.size === 0
+        ? "the layout lists nothing"
+        : `the layout lists ${digests.size} manifests: say which, by tag or digest`
+    })
+  })
+})
+
+/**
+ * Holds a lock file meanwhile, for writers in other processes. A lock that is older than half a minute was left behind by
+ * somebody who is no more: what it guards takes milliseconds.
+ */
+const locked = (file: string, location: string) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ContentError, R | FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const take = Effect.scoped(fs.open(file, { flag: "wx" })).pipe(
+      Effect.tapError(() =>
+        Effect.ignore(Effect.flatMap(fs.stat(file), (info) =>
+          Effect.clockWith((clock) =>
+            Option.match(info.mtime, { onNone: () => 0, onSome: (time) => time.getTime() }) <
+                clock.currentTimeMillisUnsafe() - 30_000
+              ? fs.remove(file, { force: true })
+              : Effect.void
+          )))
+      ),
+      Effect.retry({
+        while: (error) => error.reason._tag === "AlreadyExists",
+        schedule: Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 3000 }))
+      }),
+      Effect.mapError(Failure.from("tag", location, file))
+    )
+    return yield* Effect.acquireUseRelease(take, () => self, () => Effect.ignore(fs.remove(file, { force: true })))
+  })
