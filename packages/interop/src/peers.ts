@@ -8,7 +8,10 @@ import { userInfo } from "node:os"
 import * as Peer from "./Peer.ts"
 
 const timed = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Effect.timed(effect), ([duration]) => Console.log(`${what}: ${Duration.format(duration)}`))
+  Effect.flatMap(
+    Effect.timed(effect),
+    ([duration]) => Console.log(`${what}: ${Duration.toSeconds(duration).toFixed(1)} s`)
+  )
 
 const works = (command: string, ...args: ReadonlyArray<string>) => Effect.isSuccess(Peer.exec(command, args))
 
