@@ -11,7 +11,10 @@ import { remove } from "./commands/delete.ts"
 import { digest } from "./commands/digest.ts"
 import { ls } from "./commands/ls.ts"
 import { manifest } from "./commands/manifest.ts"
+import { pull } from "./commands/pull.ts"
+import { push } from "./commands/push.ts"
 import { ref } from "./commands/ref.ts"
+import { serve } from "./commands/serve.ts"
 import { tag } from "./commands/tag.ts"
 
 /**
@@ -22,7 +25,7 @@ import { tag } from "./commands/tag.ts"
  */
 export const command = Command.make("effect-oci").pipe(
   Command.withDescription("Reads, writes and copies OCI images and artifacts, from registry to registry"),
-  Command.withSubcommands([copy, digest, manifest, config, blob, ls, tag, remove, ref])
+  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, remove, ref, serve])
 )
 
 /**

@@ -249,7 +249,7 @@ const report = (entries: ReadonlyMap<string, Walk.Entry>): Report => {
  */
 export const toMermaid = (plan: Plan): string =>
   Graph.toMermaid(plan.graph, {
-    nodeLabel: (node) => label(node, "<br/>"),
+    nodeLabel: (node) => label(node, ", "),
     edgeLabel: () => "",
     nodeShape: (node) => node.isPresent ? "rounded" : node.kind === "tag" ? "hexagon" : "rectangle"
   })
@@ -261,7 +261,7 @@ export const toMermaid = (plan: Plan): string =>
  * @since 1.0.0
  */
 export const toDot = (plan: Plan): string =>
-  Graph.toGraphViz(plan.graph, { nodeLabel: (node) => label(node, "\\n"), edgeLabel: () => "" })
+  Graph.toGraphViz(plan.graph, { nodeLabel: (node) => label(node, ", "), edgeLabel: () => "" })
 
 const label = (node: Planned, newline: string): string =>
   [

@@ -38,6 +38,10 @@ export interface OciLayout extends Store {
    * What `index.json` lists now.
    */
   readonly index: Effect.Effect<Document.ImageIndex, ContentError>
+  /**
+   * Lists content in `index.json` without a name, so that it can be found again by its digest.
+   */
+  readonly list: (descriptor: Descriptor.Descriptor) => Effect.Effect<void, ContentError>
 }
 
 const refName = "org.opencontainers.image.ref.name"
@@ -88,8 +92,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
   const path = yield* Path.Path
   const location = folder
   const files = Files.make(fs, path, { location, temporary: path.join(folder, ".tmp") })
-  const invalid = (detail: string) =>
-    new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
+  const invalid = (detail: string) => new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
 
   const marker = yield* Effect.mapError(
     fs.readFile(path.join(folder, "oci-layout")),
@@ -100,8 +103,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
     return yield* invalid("its oci-layout file does not say version 1.0.0")
   }
 
-  const fileOf = (digest: Digest.Digest) =>
-    path.join(folder, "blobs", Digest.algorithm(digest), Digest.hex(digest))
+  const fileOf = (digest: Digest.Digest) => path.join(folder, "blobs", Digest.algorithm(digest), Digest.hex(digest))
 
   /** The size of a blob's file. Only regular files count: a link or a pipe is not content. */
   const sizeOf = (digest: Digest.Digest) =>
@@ -111,8 +113,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
       Effect.mapError(Failure.from("read", location, digest))
     )
 
-  const missing = (what: string) =>
-    new ContentError({ operation: "read", location, reason: new NotFound({ what }) })
+  const missing = (what: string) => new ContentError({ operation: "read", location, reason: new NotFound({ what }) })
 
   const index = fs.readFile(path.join(folder, "index.json")).pipe(
     Effect.mapError(Failure.from("read", location, "index.json")),
@@ -198,6 +199,12 @@ export const open = Effect.fn("OciLayout.open")(function*(
             return append(bytes)
           }).pipe(Effect.map(() => ({ digest: hasher.digest(), size })))
         }, ({ digest }) => fileOf(digest))),
+    list: (descriptor) =>
+      update((manifests) =>
+        manifests.some((entry) => Json.isObject(entry) && entry["digest"] === descriptor.digest)
+          ? manifests
+          : [...manifests, Descriptor.toJson(plain(descriptor))]
+      ),
     tag: (descriptor, tag) =>
       update((manifests) => [
         ...manifests.filter((entry) => nameOf(entry) !== tag),
@@ -249,7 +256,10 @@ const locked = (file: string, location: string) =>
       Effect.tapError(() =>
         Effect.ignore(Effect.flatMap(fs.stat(file), (info) =>
           Effect.clockWith((clock) =>
-            Option.match(info.mtime, { onNone: () => 0, onSome: (time) => time.getTime() }) <
+            Option.match(info.mtime, {
+                onNone: () => 0,
+                onSome: (time) => time.getTime()
+              }) <
                 clock.currentTimeMillisUnsafe() - 30_000
               ? fs.remove(file, { force: true })
               : Effect.void

@@ -12,15 +12,24 @@ import * as NodeHasher from "./NodeHasher.ts"
 import * as NodeHttp from "./NodeHttp.ts"
 
 /**
+ * Registries over undici, hashing by `node:crypto`, with the credentials of a keychain.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layerWith = <E, R>(keychain: Layer.Layer<Keychain.Keychain, E, R>) =>
+  Remote.layer.pipe(
+    Layer.provideMerge(Transport.layer),
+    Layer.provideMerge(NodeHttp.layer),
+    Layer.provideMerge(keychain),
+    Layer.provideMerge(NodeHasher.layer),
+    Layer.provideMerge(NodeServices.layer)
+  )
+
+/**
  * Registries over undici, hashing by `node:crypto`, with the credentials of the machine.
  *
  * @category layers
  * @since 1.0.0
  */
-export const layer = Remote.layer.pipe(
-  Layer.provideMerge(Transport.layer),
-  Layer.provideMerge(NodeHttp.layer),
-  Layer.provideMerge(Keychain.layerAnonymous),
-  Layer.provideMerge(NodeHasher.layer),
-  Layer.provideMerge(NodeServices.layer)
-)
+export const layer = layerWith(Keychain.layerAnonymous)

@@ -2,3 +2,4 @@
 export * as NodeHasher from "./NodeHasher.ts"
 export * as NodeHttp from "./NodeHttp.ts"
 export * as NodeOci from "./NodeOci.ts"
+export * as NodeRegistry from "./NodeRegistry.ts"

@@ -155,8 +155,11 @@ const common = (shape: Shape.Shape, json: JsonObject) => ({
 })
 
 const descriptors = (shape: Shape.Shape, value: unknown, path: string, limit: number) =>
-  shape.optional(value, path, (list) =>
-    shape.array(list, path, (item, at) => Descriptor.read(shape, item, at), limit)) ?? []
+  shape.optional(
+    value,
+    path,
+    (list) => shape.array(list, path, (item, at) => Descriptor.read(shape, item, at), limit)
+  ) ?? []
 
 const manifest = (shape: Shape.Shape, bytes: Uint8Array, mediaType: string, json: JsonObject): Manifest => ({
   _tag: "Manifest",

@@ -46,7 +46,9 @@ export const parse = (bytes: Uint8Array, document: string): Result.Result<unknow
   const fail = (reason: SpecError["reason"], detail: string, path = "") =>
     Result.fail(new SpecError({ document, path, reason, detail }))
   if (depthOf(bytes) > maxDepth) return fail("Limit", `nested deeper than ${maxDepth} levels`)
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return fail("Syntax", "begins with a byte order mark")
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
+    return fail("Syntax", "begins with a byte order mark")
+  }
   let text: string
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
@@ -182,7 +184,9 @@ class Reader {
     if (digits !== null) {
       const value = Number(digits[0])
       const isInteger = digits[1] === undefined && digits[2] === undefined
-      if (isInteger && !Number.isSafeInteger(value)) throw new Refusal("Limit", `holds the number ${digits[0].slice(0, 40)}, beyond 2^53 - 1`)
+      if (isInteger && !Number.isSafeInteger(value)) {
+        throw new Refusal("Limit", `holds the number ${digits[0].slice(0, 40)}, beyond 2^53 - 1`)
+      }
       return value
     }
     const name = this.take(word)

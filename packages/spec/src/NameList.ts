@@ -11,8 +11,10 @@ import { parse as parseJson } from "./Json.ts"
 import type { SpecError } from "./SpecError.ts"
 
 const parse = (key: string, document: string) => (bytes: Uint8Array): Result.Result<ReadonlyArray<string>, SpecError> =>
-  Result.flatMap(parseJson(bytes, document), (json) =>
-    Shape.run(document, (shape) => shape.optional(shape.object(json, "")[key], key, shape.strings) ?? []))
+  Result.flatMap(
+    parseJson(bytes, document),
+    (json) => Shape.run(document, (shape) => shape.optional(shape.object(json, "")[key], key, shape.strings) ?? [])
+  )
 
 /**
  * Reads a page of tags. `null` is an empty page.

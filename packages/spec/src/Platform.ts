@@ -87,7 +87,11 @@ export const normalize = (platform: Platform): Platform => {
   const said = platform.variant?.toLowerCase() || implied
   const variant = said !== undefined && /^\d/.test(said) ? `v${said}` : said
   const { variant: _, ...rest } = platform
-  const kept = architecture === "arm" ? variant ?? "v7" : variant === defaultVariant.get(architecture) ? undefined : variant
+  const kept = architecture === "arm"
+    ? variant ?? "v7"
+    : variant === defaultVariant.get(architecture)
+    ? undefined
+    : variant
   return { ...rest, os: os === "macos" ? "darwin" : os, architecture, ...(kept === undefined ? {} : { variant: kept }) }
 }
 

@@ -24,6 +24,7 @@ const reasonOf = (error: PlatformError.PlatformError, what: string): ContentErro
 }
 
 /** The error itself is not kept as the cause: its message names system calls, not content. */
-export const from = (operation: ContentError["operation"], location: string, what: string) =>
-(error: PlatformError.PlatformError): ContentError =>
-  new ContentError({ operation, location, reason: reasonOf(error, what) })
+export const from =
+  (operation: ContentError["operation"], location: string, what: string) =>
+  (error: PlatformError.PlatformError): ContentError =>
+    new ContentError({ operation, location, reason: reasonOf(error, what) })

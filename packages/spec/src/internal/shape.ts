@@ -55,7 +55,9 @@ const strings = (value: unknown, path: string) => array(value, path, string)
 const stringMap = (value: unknown, path: string): Readonly<Record<string, string>> => {
   // No prototype: keys come from strangers.
   const map: Record<string, string> = Object.create(null)
-  for (const [key, item] of Object.entries(object(value, path))) map[key] = string(item, `${path}[${JSON.stringify(key)}]`)
+  for (const [key, item] of Object.entries(object(value, path))) {
+    map[key] = string(item, `${path}[${JSON.stringify(key)}]`)
+  }
   return map
 }
 

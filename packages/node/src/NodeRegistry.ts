@@ -1,0 +1,64 @@
+/**
+ * A registry on a port.
+ *
+ * @since 1.0.0
+ */
+import * as Auth from "@effect-oci/registry/Auth"
+import * as MemoryStorage from "@effect-oci/registry/MemoryStorage"
+import * as RegistryServer from "@effect-oci/registry/RegistryServer"
+import { Storage } from "@effect-oci/registry/Storage"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as HttpServer from "effect/http/HttpServer"
+import type { ServeError } from "effect/http/HttpServerError"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import { createServer } from "node:http"
+
+/**
+ * Options for `serve`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * The address to listen on. Only this machine's own unless told.
+   *
+   * @default "127.0.0.1"
+   */
+  readonly host?: string | undefined
+  /**
+   * The port to listen on; 0 is any that is free.
+   *
+   * @default 0
+   */
+  readonly port?: number | undefined
+  readonly auth?: Auth.Options | undefined
+}
+
+/**
+ * Serves a registry from memory until its scope is closed; gives `host:port` as references name it.
+ *
+ * @category serving
+ * @since 1.0.0
+ */
+export const serve = Effect.fn("NodeRegistry.serve")(function*(
+  options?: Options | undefined
+): Effect.fn.Return<string, ServeError, Scope.Scope> {
+  const storage = yield* MemoryStorage.make
+  const open = Effect.provideService(RegistryServer.app, Storage, storage)
+  const app = options?.auth === undefined ? open : yield* Auth.guard(open, options.auth)
+  const server = yield* NodeHttpServer.make(() => {
+    const server = createServer({ maxHeaderSize: 16 * 1024 })
+    // Node ends a request after 5 minutes, which a large upload takes; and idle connections after 5 seconds, so that
+    // clients find theirs closed.
+    server.requestTimeout = 0
+    server.headersTimeout = 10_000
+    server.keepAliveTimeout = 75_000
+    return server
+  }, { host: options?.host ?? "127.0.0.1", port: options?.port ?? 0 })
+  yield* HttpServer.serveEffect(app).pipe(Effect.provideService(HttpServer.HttpServer, server))
+  const { address } = server
+  return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)
+})
