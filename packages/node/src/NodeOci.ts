@@ -3,7 +3,8 @@
  *
  * @since 1.0.0
  */
-import * as Keychain from "@effect-oci/authn/Keychain"
+import type * as Keychain from "@effect-oci/authn/Keychain"
+import * as MachineKeychain from "@effect-oci/authn/MachineKeychain"
 import * as Remote from "@effect-oci/remote/Remote"
 import * as Transport from "@effect-oci/transport/Transport"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -32,4 +33,4 @@ export const layerWith = <E, R>(keychain: Layer.Layer<Keychain.Keychain, E, R>) 
  * @category layers
  * @since 1.0.0
  */
-export const layer = layerWith(Keychain.layerAnonymous)
+export const layer = layerWith(MachineKeychain.layer)

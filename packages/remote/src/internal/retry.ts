@@ -27,7 +27,7 @@ export const operation = <A, E, R>(
         ),
         Effect.retry(policy),
         Effect.provideService(RetryPolicy.Answer, () => Effect.suspend(() => Effect.fail(first!))),
-        Effect.flatMap((result) => result instanceof Foreign ? Effect.fail(result.error as E) : Effect.succeed(result))
+        Effect.filterOrFail(isOwn<A>, (result) => (result as Foreign).error as E)
       )
     }))
 
@@ -37,3 +37,5 @@ class Foreign {
     this.error = error
   }
 }
+
+const isOwn = <A>(result: A | Foreign): result is A => !(result instanceof Foreign)

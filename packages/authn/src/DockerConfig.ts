@@ -1,0 +1,150 @@
+/**
+ * Docker's `config.json`, and Podman's `auth.json`, which has the same form: credentials by registry, in the file or with a
+ * helper.
+ *
+ * @since 1.0.0
+ */
+import type * as Registry from "@effect-oci/name/Registry"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import { AuthnError } from "./AuthnError.ts"
+import * as Credential from "./Credential.ts"
+import * as CredentialKey from "./CredentialKey.ts"
+import type { Resolve } from "./Keychain.ts"
+
+/**
+ * What a file says. Keys are normalised as `CredentialKey.normalize` does.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface DockerConfig {
+  /**
+   * The file, for errors.
+   */
+  readonly source: string
+  /**
+   * An entry that cannot be read is a failure for its own key only.
+   */
+  readonly auths: ReadonlyMap<string, Result.Result<Credential.Credential, AuthnError>>
+  /**
+   * The helper of all registries that have none of their own.
+   */
+  readonly credsStore: string | undefined
+  readonly credHelpers: ReadonlyMap<string, string>
+}
+
+const isObject = (u: unknown): u is { readonly [key: string]: unknown } =>
+  typeof u === "object" && u !== null && !Array.isArray(u)
+
+const textOf = (u: unknown): string | undefined => typeof u === "string" && u !== "" ? u : undefined
+
+/** The largest file that is read, in bytes. */
+const limit = 8 * 1024 * 1024
+
+/**
+ * Reads a config file.
+ *
+ * **Details**
+ *
+ * An empty file is an empty config. Keys that are not about credentials are passed over.
+ *
+ * @category decoding
+ * @since 1.0.0
+ */
+export const parse = (bytes: Uint8Array, source: string): Result.Result<DockerConfig, AuthnError> => {
+  const malformed = (detail: string) => new AuthnError({ source, reason: "Malformed", detail })
+  if (bytes.length > limit) return Result.fail(malformed("the file is larger than 8 MiB"))
+  const text = new TextDecoder().decode(bytes).trim()
+  let json: unknown = {}
+  if (text !== "") {
+    try {
+      json = JSON.parse(text)
+    } catch {
+      return Result.fail(malformed("the file is not JSON"))
+    }
+  }
+  if (!isObject(json)) return Result.fail(malformed("the file is not a JSON object"))
+  const auths = new Map<string, Result.Result<Credential.Credential, AuthnError>>()
+  for (const [key, entry] of entriesOf(json, "auths")) {
+    const normalized = CredentialKey.normalize(key)
+    if (normalized === undefined) continue
+    const read = entryOf(entry)
+    const credential = typeof read === "string"
+      ? Result.fail(malformed(`the entry ${JSON.stringify(key)} ${read}`))
+      : Result.succeed(read)
+    // Of two keys for one registry, one that says something is worth more.
+    const before = auths.get(normalized)
+    if (before === undefined || isEmpty(before)) auths.set(normalized, credential)
+  }
+  const credHelpers = new Map<string, string>()
+  for (const [key, helper] of entriesOf(json, "credHelpers")) {
+    const normalized = CredentialKey.normalize(key)
+    if (normalized !== undefined && typeof helper === "string") credHelpers.set(normalized, helper)
+  }
+  return Result.succeed({ source, auths, credsStore: textOf(json["credsStore"]), credHelpers })
+}
+
+const isEmpty = (entry: Result.Result<Credential.Credential, AuthnError>): boolean =>
+  Result.isSuccess(entry) && entry.success._tag === "Anonymous"
+
+const entriesOf = (json: { readonly [key: string]: unknown }, key: string): ReadonlyArray<[string, unknown]> => {
+  const value = Object.hasOwn(json, key) ? json[key] : undefined
+  return isObject(value) ? Object.entries(value) : []
+}
+
+/** The credential of an entry, or what is wrong with it. */
+const entryOf = (entry: unknown): Credential.Credential | string => {
+  if (!isObject(entry)) return "is not an object"
+  const identityToken = textOf(entry["identitytoken"])
+  const registryToken = textOf(entry["registrytoken"])
+  const auth = textOf(entry["auth"])
+  const pair = auth === undefined ? undefined : pairOf(auth)
+  if (auth !== undefined && pair === undefined && identityToken === undefined && registryToken === undefined) {
+    return "has an auth that is not base64 of user:password"
+  }
+  const username = pair?.username ?? textOf(entry["username"])
+  if (registryToken !== undefined) return Credential.bearer(registryToken)
+  if (identityToken !== undefined) return Credential.identityToken(identityToken, username)
+  if (username === undefined) return Credential.anonymous
+  const password = pair?.password ?? textOf(entry["password"]) ?? ""
+  return username === "<token>" ? Credential.identityToken(password) : Credential.basic(username, password)
+}
+
+const pairOf = (auth: string): { readonly username: string; readonly password: string } | undefined => {
+  const unpadded = auth.trim().replace(/=+$/, "")
+  const text = Base64.decodeString(unpadded + "=".repeat((4 - unpadded.length % 4) % 4))
+  if (Result.isFailure(text)) return undefined
+  // Some tools end the text with NULs.
+  const clean = text.success.replace(/\0+$/, "")
+  // A password may hold colons, a user may not.
+  const colon = clean.indexOf(":")
+  return colon <= 0 ? undefined : { username: clean.slice(0, colon), password: clean.slice(colon + 1) }
+}
+
+/**
+ * A keychain of a config: for each key, most specific first, its helper if it has one, else its entry; last the helper for
+ * all. `ask` asks a helper.
+ *
+ * @category keychains
+ * @since 1.0.0
+ */
+export const keychain = (
+  config: DockerConfig,
+  ask: (helper: string, registry: Registry.Registry) => Effect.Effect<Credential.Credential, AuthnError>
+): Resolve =>
+  Effect.fnUntraced(function*(resource) {
+    const registry = CredentialKey.registryOf(resource)
+    for (const key of CredentialKey.candidates(resource)) {
+      const helper = config.credHelpers.get(key)
+      const credential = helper !== undefined ? yield* ask(helper, registry) : yield* fileEntry(config, key)
+      if (credential._tag !== "Anonymous") return credential
+    }
+    return config.credsStore === undefined ? Credential.anonymous : yield* ask(config.credsStore, registry)
+  })
+
+const fileEntry = (config: DockerConfig, key: string): Effect.Effect<Credential.Credential, AuthnError> => {
+  const entry = config.auths.get(key)
+  return entry === undefined ? Effect.succeed(Credential.anonymous) : Effect.fromResult(entry)
+}
