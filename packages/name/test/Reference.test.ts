@@ -146,7 +146,9 @@ describe("Reference", () => {
   })
 
   it("is equal by its canonical text", () => {
-    assert.isTrue(Equal.equals(Reference.parseUnsafe("ubuntu"), Reference.parseUnsafe("docker.io/library/ubuntu:latest")))
+    assert.isTrue(
+      Equal.equals(Reference.parseUnsafe("ubuntu"), Reference.parseUnsafe("docker.io/library/ubuntu:latest"))
+    )
     assert.isFalse(Equal.equals(Reference.parseUnsafe("ubuntu"), Reference.parseUnsafe("debian")))
   })
 

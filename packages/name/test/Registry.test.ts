@@ -9,7 +9,15 @@ describe("Registry", () => {
     assert.strictEqual(Registry.apiHost(Registry.parseUnsafe("localhost:5000")), "localhost:5000")
   })
 
-  it.each(["localhost", "localhost:5000", "a.localhost", "127.0.0.1", "127.255.0.1:80", "[::1]", "[0:0:0:0:0:0:0:1]:5000"])(
+  it.each([
+    "localhost",
+    "localhost:5000",
+    "a.localhost",
+    "127.0.0.1",
+    "127.255.0.1:80",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]:5000"
+  ])(
     "finds %s on this machine",
     (name) => {
       assert.isTrue(Registry.isLoopback(Registry.parseUnsafe(name)))
@@ -34,6 +42,8 @@ describe("Registry", () => {
 
   it.prop("never throws", [Schema.String], ([input]) => {
     const result = Registry.parse(input)
-    if (Result.isSuccess(result)) assert.strictEqual(Registry.parseUnsafe(result.success.name).name, result.success.name)
+    if (Result.isSuccess(result)) {
+      assert.strictEqual(Registry.parseUnsafe(result.success.name).name, result.success.name)
+    }
   })
 })

@@ -16,10 +16,12 @@ const manifest = { schemaVersion: 2, mediaType: MediaType.ociManifest, config, l
 const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [descriptor(MediaType.ociManifest)] }
 
 const parse = (document: unknown, contentType?: string) =>
-  Document.parse(new TextEncoder().encode(typeof document === "string" ? document : JSON.stringify(document)), contentType)
+  Document.parse(
+    new TextEncoder().encode(typeof document === "string" ? document : JSON.stringify(document)),
+    contentType
+  )
 
-const error = (document: unknown, contentType?: string) =>
-  Result.getOrThrow(Result.flip(parse(document, contentType)))
+const error = (document: unknown, contentType?: string) => Result.getOrThrow(Result.flip(parse(document, contentType)))
 
 describe("Document", () => {
   it("reads a manifest, and what it leads to: the config, then the layers", () => {
@@ -59,7 +61,11 @@ describe("Document", () => {
 
   it.each([
     ["both shapes", { ...manifest, manifests: [] }, undefined],
-    ["both shapes, served as an index", { ...manifest, mediaType: MediaType.ociIndex, manifests: [] }, MediaType.ociIndex],
+    [
+      "both shapes, served as an index",
+      { ...manifest, mediaType: MediaType.ociIndex, manifests: [] },
+      MediaType.ociIndex
+    ],
     ["an index served as a manifest", index, MediaType.ociManifest],
     ["a manifest served as an index", manifest, MediaType.ociIndex],
     ["a manifest that says it is an index", { ...manifest, mediaType: MediaType.ociIndex }, undefined],
