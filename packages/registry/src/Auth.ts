@@ -3,6 +3,8 @@
  *
  * @since 1.0.0
  */
+import * as Bytes from "@effect-oci/content/Bytes"
+import * as Hasher from "@effect-oci/content/Hasher"
 import * as Registry from "@effect-oci/name/Registry"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -12,7 +14,10 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { Access, type Action } from "./Access.ts"
 import * as Reply from "./internal/reply.ts"
+import * as Route from "./internal/route.ts"
+import * as Tokens from "./internal/tokens.ts"
 
 /**
  * How a registry asks who is there.
@@ -33,6 +38,18 @@ export interface Options {
    */
   readonly anonymousPull?: boolean | undefined
   /**
+   * Who may do what to a repository; `undefined` is somebody unknown. `anonymousPull` says nothing where this is given.
+   *
+   * @default users everything
+   */
+  readonly allow?: ((user: string | undefined, repository: string, action: Action) => boolean) | undefined
+  /**
+   * Where tokens are had, as clients are told.
+   *
+   * @default `/token` of the host that was asked
+   */
+  readonly realm?: string | undefined
+  /**
    * How long a token lasts.
    *
    * @default "5 minutes"
@@ -40,111 +57,138 @@ export interface Options {
   readonly tokenLifetime?: Duration.Input | undefined
 }
 
-type App<R> = Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest | R>
+type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | R>
 
-interface Grant {
-  readonly scopes: ReadonlySet<string>
-  readonly expiresAt: number
-}
+/** Somebody whose password is wrong is neither known nor anonymous. */
+type User = { readonly name: string | undefined } | "refused"
 
-const actionOf = (method: string): string =>
-  method === "GET" || method === "HEAD" ? "pull" : method === "DELETE" ? "delete" : "push"
-
-/** What a request is about, as a token names it; `undefined` for the ping. */
-const scopeOf = (method: string, path: string): string | undefined => {
-  if (path === "/v2/_catalog") return "registry:catalog:*"
-  const match = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)(?:\/|$)/.exec(path)
-  return match === null ? undefined : `repository:${match[1]!.replace(/\/blobs\/uploads$/, "")}:${actionOf(method)}`
-}
-
-const originOf = (request: HttpServerRequest.HttpServerRequest): string => {
+const realmOf = (request: HttpServerRequest.HttpServerRequest): string => {
   const host = Registry.parse(request.headers["host"] ?? "")
   const name = Result.isSuccess(host) ? Registry.apiHost(host.success) : "localhost"
-  return `${request.headers["x-forwarded-proto"] ?? request.protocol ?? "http"}://${name}`
+  const forwarded = request.headers["x-forwarded-proto"]
+  return `${forwarded === "https" ? forwarded : request.protocol ?? "http"}://${name}/token`
 }
 
 /**
  * Puts a registry behind authentication. There is one place that decides, for all methods.
  *
+ * **Details**
+ *
+ * Tokens are random and mean something only to this guard, which forgets them as they expire. `/token` answers `GET` with
+ * Basic credentials and `POST` with a password or refresh token in a form.
+ *
  * @category guarding
  * @since 1.0.0
  */
-export const guard = <R>(app: App<R>, options: Options): Effect.Effect<App<R>> =>
-  Effect.sync(() => {
-    const grants = new Map<string, Grant>()
+export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App<E, R>> =>
+  Effect.map(Effect.service(Hasher.Hashing), (start) => {
+    // Digests take the same time to compare whatever was guessed right.
+    const hash = (text: string) => Hasher.digestOf(start, new TextEncoder().encode(text))
     const users = new Map(
-      Object.entries(options.users).map((
-        [name, password]
-      ) => [name, Redacted.isRedacted(password) ? Redacted.value(password) : password])
+      Object.entries(options.users).map(([name, password]) => [
+        name,
+        hash(Redacted.isRedacted(password) ? Redacted.value(password) : password)
+      ])
     )
+    const allow = options.allow ??
+      ((user, _, action) => user !== undefined || (action === "pull" && options.anonymousPull === true))
+    const tokens = Tokens.make(Duration.fromInputUnsafe(options.tokenLifetime ?? "5 minutes"))
 
-    const userOf = (request: HttpServerRequest.HttpServerRequest): "anonymous" | "refused" | "known" => {
+    const login = (name: string, password: string): User => users.get(name) === hash(password) ? { name } : "refused"
+
+    const userOf = (request: HttpServerRequest.HttpServerRequest): User => {
       const header = request.headers["authorization"]
-      if (header === undefined) return "anonymous"
+      if (header === undefined) return { name: undefined }
       const match = /^basic +(\S+)$/i.exec(header)
       const text = match === null ? undefined : Result.getOrElse(Base64.decodeString(match[1]!), () => undefined)
-      if (text === undefined) return "refused"
-      const colon = text.indexOf(":")
-      return colon > 0 && users.get(text.slice(0, colon)) === text.slice(colon + 1) ? "known" : "refused"
+      const colon = text?.indexOf(":") ?? -1
+      return text === undefined || colon === -1 ? "refused" : login(text.slice(0, colon), text.slice(colon + 1))
     }
+
+    const issue = Effect.fnUntraced(function*(user: User, form: URLSearchParams, refresh: boolean) {
+      if (user === "refused" || (user.name === undefined && options.allow === undefined && !options.anonymousPull)) {
+        return Reply.failure(401, "UNAUTHORIZED", "the user or password is wrong", {
+          "www-authenticate": `Basic realm="token"`
+        })
+      }
+      const now = yield* Clock.currentTimeMillis
+      const grants = Tokens.scopes(form.getAll("scope")).filter((grant) =>
+        grant.startsWith("registry:")
+          ? user.name !== undefined
+          : Tokens.read(grant, (repository, action) => allow(user.name, repository, action))
+      )
+      const value = tokens.issue(now, user.name, grants)
+      const body = { token: value, access_token: value, expires_in: tokens.seconds }
+      return HttpServerResponse.jsonUnsafe(
+        refresh && user.name !== undefined ? { ...body, refresh_token: tokens.refresh(user.name) } : body,
+        { headers: { "cache-control": "no-store" } }
+      )
+    })
 
     const token = Effect.fnUntraced(function*(
       request: HttpServerRequest.HttpServerRequest,
       query: URLSearchParams
     ) {
-      if (request.method !== "GET") return Reply.notAllowed("GET")
-      const user = userOf(request)
-      if (user === "refused" || (user === "anonymous" && options.anonymousPull !== true)) {
-        return Reply.failure(401, "UNAUTHORIZED", "the user or password is wrong", {
-          "www-authenticate": `Basic realm="token"`
-        })
+      if (request.method === "GET") {
+        return yield* issue(userOf(request), query, query.get("offline_token") === "true")
       }
-      const lifetime = Duration.fromInputUnsafe(options.tokenLifetime ?? "5 minutes")
-      const scopes = query.getAll("scope").flatMap((text) => text.split(" ")).flatMap((scope) => {
-        const colon = scope.lastIndexOf(":")
-        return scope.slice(colon + 1).split(",").map((action) => `${scope.slice(0, colon)}:${action}`)
-      })
-      const value = crypto.randomUUID()
-      const now = yield* Clock.currentTimeMillis
-      grants.set(value, {
-        scopes: new Set(user === "known" ? scopes : scopes.filter((scope) => scope.endsWith(":pull"))),
-        expiresAt: now + Duration.toMillis(lifetime)
-      })
-      for (const [old, { expiresAt }] of grants) if (expiresAt <= now) grants.delete(old)
-      return HttpServerResponse.jsonUnsafe({ token: value, expires_in: Math.floor(Duration.toSeconds(lifetime)) })
+      if (request.method !== "POST") return Reply.notAllowed("GET, POST")
+      const body = yield* Effect.option(Bytes.collect({ location: "/token", limit: 64 * 1024 })(request.stream))
+      const form = new URLSearchParams(body._tag === "Some" ? new TextDecoder().decode(body.value) : "")
+      switch (form.get("grant_type")) {
+        case "password":
+          return yield* issue(
+            login(form.get("username") ?? "", form.get("password") ?? ""),
+            form,
+            form.get("access_type") === "offline"
+          )
+        case "refresh_token": {
+          const name = tokens.refreshed(form.get("refresh_token") ?? "")
+          return yield* issue(name === undefined ? "refused" : { name }, form, true)
+        }
+        default:
+          return Reply.failure(400, "UNSUPPORTED", "grant_type must be password or refresh_token")
+      }
     })
 
-    const challenge = (
-      request: HttpServerRequest.HttpServerRequest,
-      scope: string | undefined,
-      insufficient: boolean
-    ) =>
-      Reply.failure(401, "UNAUTHORIZED", "authentication required", {
+    const challenge = (request: HttpServerRequest.HttpServerRequest, route: Route.Route, error: string | undefined) => {
+      const about = Route.action(route, request.method)
+      const scope = route._tag === "Catalog"
+        ? "registry:catalog:*"
+        // Who pushes asks what is there as well; one token does for both.
+        : about && `repository:${about.repository}:${about.action === "push" ? "pull,push" : about.action}`
+      return Reply.failure(401, "UNAUTHORIZED", "authentication required", {
         "www-authenticate": options.scheme === "basic"
           ? `Basic realm="registry"`
-          : `Bearer realm="${originOf(request)}/token",service="registry"${
-            scope === undefined ? "" : `,scope="${scope}"`
-          }${insufficient ? `,error="insufficient_scope"` : ""}`
+          : `Bearer realm="${options.realm ?? realmOf(request)}",service="registry"` +
+            (scope === undefined ? "" : `,scope="${scope}"`) + (error ? `,error="${error}"` : "")
       })
-
-    const isAllowed = Effect.fnUntraced(function*(
-      request: HttpServerRequest.HttpServerRequest,
-      scope: string | undefined
-    ): Effect.fn.Return<boolean> {
-      if (options.anonymousPull === true && scope?.endsWith(":pull") === true) return true
-      if (options.scheme === "basic") return userOf(request) === "known"
-      const value = /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
-      const grant = value === undefined ? undefined : grants.get(value)
-      if (grant === undefined || grant.expiresAt <= (yield* Clock.currentTimeMillis)) return false
-      return scope === undefined || grant.scopes.has(scope)
-    })
+    }
 
     return Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
-      const url = new URL(request.url, "http://registry")
-      if (options.scheme === "bearer" && url.pathname === "/token") return yield* token(request, url.searchParams)
-      const scope = scopeOf(request.method, url.pathname)
-      if (yield* isAllowed(request, scope)) return yield* app
-      return challenge(request, scope, request.headers["authorization"] !== undefined)
+      const { path, query } = Route.target(request.url)
+      if (options.scheme === "bearer" && path === "/token") return yield* token(request, query)
+      const route = Route.parse(path)
+      const header = request.headers["authorization"]
+      const grant = options.scheme === "basic"
+        ? undefined
+        : tokens.find(yield* Clock.currentTimeMillis, /^bearer +(\S+)$/i.exec(header ?? "")?.[1])
+      const user: User = options.scheme === "basic"
+        ? userOf(request)
+        : grant ?? (header === undefined ? { name: undefined } : "refused")
+      // What nobody needs a token for, nobody is refused for having one.
+      const may = (repository: string, action: Action): boolean =>
+        user !== "refused" && (grant?.grants.has(`repository:${repository}:${action}`) === true ||
+          allow(grant === undefined ? user.name : undefined, repository, action))
+      const about = Route.action(route, request.method)
+      const passes = about !== undefined
+        ? may(about.repository, about.action)
+        : user !== "refused" && (grant !== undefined || user.name !== undefined) &&
+          (route._tag !== "Catalog" || grant === undefined || grant.grants.has("registry:catalog:*"))
+      if (passes) return yield* Effect.provideService(app, Access, may)
+      return options.scheme === "basic" && user !== "refused" && user.name !== undefined
+        ? Reply.failure(403, "DENIED", "this user may not do that")
+        : challenge(request, route, header && (grant === undefined ? "invalid_token" : "insufficient_scope"))
     })
   })

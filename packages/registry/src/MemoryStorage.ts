@@ -8,11 +8,14 @@ import * as DigestModule from "@effect-oci/name/Digest"
 import type * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Storage, StorageError, type Stored } from "./Storage.ts"
+import * as Spool from "./internal/spool.ts"
+import { Storage, StorageError, type Stored, UploadLifetime } from "./Storage.ts"
 
 interface RepositoryState {
   readonly blobs: Set<Digest.Digest>
@@ -23,11 +26,24 @@ interface RepositoryState {
 
 interface UploadState {
   readonly repository: string
-  readonly parts: Array<Uint8Array>
-  size: number
+  readonly algorithm: Digest.Algorithm
+  readonly hasher: Hasher.Hasher
+  readonly spool: Spool.Spool
+  /**
+   * Who is adding bytes: the latest that began to.
+   */
+  writer: object | undefined
+  touched: number
 }
 
 const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
+
+/** For a digest of another algorithm than the upload was opened for. */
+const digestOfSpool = (start: Hasher.Start, spool: Spool.Spool, wanted: Digest.Digest): Digest.Digest => {
+  const hasher = start(DigestModule.algorithm(wanted))
+  for (const block of Spool.read(spool)) hasher.update(block)
+  return hasher.digest()
+}
 
 /**
  * Makes an empty storage.
@@ -37,7 +53,8 @@ const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
  */
 export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
   const start = yield* Hasher.Hashing
-  const blobs = new Map<Digest.Digest, Uint8Array>()
+  const lifetime = Duration.toMillis(Duration.fromInputUnsafe(yield* UploadLifetime))
+  const blobs = new Map<Digest.Digest, Spool.Spool>()
   const repositories = new Map<string, RepositoryState>()
   const uploads = new Map<string, UploadState>()
 
@@ -50,14 +67,20 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     return state
   }
 
+  const noUpload = new StorageError({ reason: "NoUpload", detail: "no such upload" })
+
   // An id is of use in its own repository only, so that knowing one is not enough.
   const uploadOf = (repository: string, id: string): Effect.Effect<UploadState, StorageError> =>
-    Effect.suspend(() => {
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const state = uploads.get(id)
-      return state?.repository === repository
-        ? Effect.succeed(state)
-        : Effect.fail(new StorageError({ reason: "NoUpload", detail: "no such upload" }))
+      if (state?.repository !== repository) return Effect.fail(noUpload)
+      if (now - state.touched < lifetime) return Effect.succeed(state)
+      uploads.delete(id)
+      return Effect.fail(noUpload)
     })
+
+  const linked = (digest: Digest.Digest) =>
+    [...repositories].flatMap(([name, { blobs }]) => blobs.has(digest) ? [name] : [])
 
   const digestOf = (repository: RepositoryState | undefined, identifier: Tag.Tag | Digest.Digest) =>
     // A tag has no colon and a digest always has, so neither is found as the other.
@@ -68,62 +91,71 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     blobSize: (repository, digest) =>
       Effect.sync(() =>
         repositories.get(repository)?.blobs.has(digest) === true
-          ? Option.map(Option.fromUndefinedOr(blobs.get(digest)), (bytes) => bytes.length)
+          ? Option.map(Option.fromUndefinedOr(blobs.get(digest)), ({ size }) => size)
           : Option.none()
       ),
-    findBlob: (digest) =>
-      Effect.sync(() =>
-        Option.map(
-          Option.fromUndefinedOr([...repositories].find(([, state]) => state.blobs.has(digest))),
-          ([name]) => name
-        )
-      ),
-    readBlob: (digest, from, to) =>
+    findBlob: (digest) => Effect.sync(() => linked(digest)),
+    readBlob: (digest, start, end) =>
       Stream.suspend(() => {
-        const bytes = blobs.get(digest)
-        return bytes === undefined || from >= to ? Stream.empty : Stream.succeed(bytes.subarray(from, to))
+        const spool = blobs.get(digest)
+        // One block at a time, so that a reader who stops holds nothing.
+        return spool === undefined ? Stream.empty : Stream.fromIterable(Spool.read(spool, start, end), { chunkSize: 1 })
       }),
     linkBlob: (repository, digest) => Effect.sync(() => void open(repository).blobs.add(digest)),
-    deleteBlob: (repository, digest) => Effect.sync(() => repositories.get(repository)?.blobs.delete(digest) ?? false),
-
-    createUpload: (repository) =>
+    deleteBlob: (repository, digest) =>
       Effect.sync(() => {
-        const id = crypto.randomUUID()
-        uploads.set(id, { repository, parts: [], size: 0 })
-        return { id, size: 0 }
+        const had = repositories.get(repository)?.blobs.delete(digest) ?? false
+        if (linked(digest).length === 0) blobs.delete(digest)
+        return had
       }),
-    upload: (repository, id) => Effect.map(uploadOf(repository, id), ({ size }) => ({ id, size })),
+
+    createUpload: Effect.fnUntraced(function*(repository, algorithm = "sha256") {
+      const now = yield* Clock.currentTimeMillis
+      for (const [id, { touched }] of uploads) if (now - touched >= lifetime) uploads.delete(id)
+      const id = crypto.randomUUID()
+      uploads.set(id, {
+        repository,
+        algorithm,
+        hasher: start(algorithm),
+        spool: Spool.make(),
+        writer: undefined,
+        touched: now
+      })
+      return { id, size: 0 }
+    }),
+    upload: (repository, id) => Effect.map(uploadOf(repository, id), ({ spool }) => ({ id, size: spool.size })),
     append: Effect.fnUntraced(function*(repository, id, at, bytes) {
       const state = yield* uploadOf(repository, id)
-      if (state.size !== at) {
-        return yield* new StorageError({
-          reason: "OutOfOrder",
-          detail: `the upload has ${state.size} bytes, not ${at}`
-        })
+      const outOfOrder = (detail: string) => new StorageError({ reason: "OutOfOrder", detail })
+      if (state.spool.size !== at) {
+        return yield* outOfOrder(`the upload has ${state.spool.size} bytes, not ${at}`)
       }
+      const writer = {}
+      state.writer = writer
       yield* Stream.runForEachArray(bytes, (chunks) =>
-        Effect.sync(() => {
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (uploads.get(id) !== state) return Effect.fail(noUpload)
+          if (state.writer !== writer) return Effect.fail(outOfOrder("another request goes on with the upload"))
+          state.touched = now
           for (const chunk of chunks) {
-            state.parts.push(chunk.slice())
-            state.size += chunk.length
+            state.hasher.update(chunk)
+            Spool.add(state.spool, chunk)
           }
+          return Effect.void
         }))
-      return { id, size: state.size }
+      return { id, size: state.spool.size }
     }),
     commit: Effect.fnUntraced(function*(repository, id, digest) {
-      const state = yield* uploadOf(repository, id)
-      const bytes = new Uint8Array(state.size)
-      let at = 0
-      for (const part of state.parts) {
-        bytes.set(part, at)
-        at += part.length
-      }
-      const actual = Hasher.digestOf(start, bytes, DigestModule.algorithm(digest))
+      const { algorithm, hasher, spool } = yield* uploadOf(repository, id)
       uploads.delete(id)
+      const actual = algorithm === DigestModule.algorithm(digest)
+        ? hasher.digest()
+        : digestOfSpool(start, spool, digest)
       if (actual !== digest) {
         return yield* new StorageError({ reason: "DigestMismatch", detail: `the bytes have digest ${actual}` })
       }
-      blobs.set(digest, bytes)
+      Spool.close(spool)
+      blobs.set(digest, spool)
       open(repository).blobs.add(digest)
     }),
     cancel: (repository, id) => Effect.map(uploadOf(repository, id), () => void uploads.delete(id)),

@@ -15,18 +15,18 @@ import * as Blobs from "./internal/blobs.ts"
 import * as Lists from "./internal/lists.ts"
 import * as Manifests from "./internal/manifests.ts"
 import * as Reply from "./internal/reply.ts"
+import * as Route from "./internal/route.ts"
 import * as Uploads from "./internal/uploads.ts"
+import { Settings } from "./Settings.ts"
 import type { Storage, StorageError } from "./Storage.ts"
-
-const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
-const route = new RegExp(`^/v2/(${part}(?:/${part})*)/(blobs/uploads|blobs|manifests|tags|referrers)(?:/([^/]*))?$`)
 
 /**
  * Answers one request.
  *
  * **Details**
  *
- * The path is matched as it was sent: percent escapes and dot segments are no part of any name.
+ * The path is matched as it was sent: percent escapes and dot segments are no part of any name. `Settings` says what is
+ * allowed at all, `Access` what this client may do.
  *
  * @category handling
  * @since 1.0.0
@@ -37,69 +37,108 @@ export const app: Effect.Effect<
   HttpServerRequest.HttpServerRequest | Storage
 > = Effect.gen(function*() {
   const request = yield* HttpServerRequest.HttpServerRequest
-  const question = request.url.indexOf("?")
-  const path = question === -1 ? request.url : request.url.slice(0, question)
-  const query = new URLSearchParams(question === -1 ? "" : request.url.slice(question + 1))
-  const response = yield* Effect.catch(
-    answer(request, path, query),
+  const settings = yield* Settings
+  const { path, query } = Route.target(request.url)
+  const route = Route.parse(path)
+  const allowed = Route.methods(route, settings)
+  const refused = foreign(request, settings) ??
+    (allowed?.includes(request.method) === false ? Reply.notAllowed(allowed.join(", ")) : undefined)
+  const response = refused ?? (yield* Effect.catch(
+    answer(request, route, query),
     (error: StorageError) => Effect.succeed(Reply.fromStorage(error))
-  )
-  return HttpServerResponse.setHeader(response, "docker-distribution-api-version", "registry/2.0")
+  ))
+  return HttpServerResponse.setHeaders(request.method === "HEAD" ? Reply.withoutBody(response) : response, {
+    "docker-distribution-api-version": "registry/2.0",
+    ...(settings.warnings.length === 0 ? {} : { warning: warning(settings.warnings) })
+  })
 })
+
+/** As much as the 4096 bytes take that all warnings may have. */
+const warning = (texts: ReadonlyArray<string>): string => {
+  const all: Array<string> = []
+  let room = 4096
+  for (const text of texts) {
+    const value = `299 - "${text.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&")}"`
+    room -= value.length + 2
+    if (room < 0) break
+    all.push(value)
+  }
+  return all.join(", ")
+}
+
+/** A page in somebody's browser that tries its luck with the registries it can reach. */
+const foreign = (
+  request: HttpServerRequest.HttpServerRequest,
+  { hosts }: Settings
+): Reply.Reply | undefined => {
+  const host = request.headers["host"]?.toLowerCase() ?? ""
+  if (hosts !== undefined && !hosts.includes(host)) {
+    return Reply.failure(421, "DENIED", "this registry does not answer for that host")
+  }
+  const origin = request.headers["origin"]?.toLowerCase()
+  return origin === undefined || origin.replace(/^https?:\/\//, "") === host
+    ? undefined
+    : Reply.failure(403, "DENIED", "requests from pages of other origins are not answered")
+}
 
 const answer = (
   request: HttpServerRequest.HttpServerRequest,
-  path: string,
+  route: Route.Route,
   query: URLSearchParams
 ): Effect.Effect<Reply.Reply, StorageError, Storage> => {
-  if (path === "/v2/" || path === "/v2") {
-    return Effect.succeed(
-      request.method === "GET" || request.method === "HEAD"
-        ? HttpServerResponse.jsonUnsafe({})
-        : Reply.notAllowed("GET, HEAD")
-    )
-  }
-  if (path === "/v2/_catalog") return Lists.catalog(request, query)
-  if (path.length > 1024) return Effect.succeed(Reply.failure(414, "NAME_INVALID", "the path is too long"))
-  const match = route.exec(path)
-  if (match === null) return Effect.succeed(Reply.failure(404, "NAME_INVALID", "no such endpoint, or not a valid name"))
-  const [, repository, kind, rest] = match
-  switch (kind) {
-    case "blobs/uploads":
-      return rest === undefined || rest === ""
-        ? Uploads.open(request, repository!, query)
-        : Uploads.resume(request, repository!, rest, query)
-    case "blobs":
-      return withDigest(rest, (digest) => Blobs.handle(request, repository!, digest))
-    case "referrers":
-      return withDigest(rest, (digest) => Lists.referrers(request, repository!, digest, query))
-    case "tags":
-      return rest === "list"
-        ? Lists.tags(request, repository!, query)
-        : Effect.succeed(Reply.failure(404, "UNSUPPORTED", "no such endpoint"))
-    default: {
-      if (rest?.includes(":") === true) {
-        return withDigest(rest, (digest) => Manifests.handle(request, repository!, digest, query))
-      }
-      return Result.match(Tag.parse(rest ?? ""), {
-        onFailure: (error) =>
-          Effect.succeed(
-            // A name that cannot exist is not found; only writing it is an error of the writer.
-            request.method === "PUT"
-              ? Reply.failure(400, "NAME_INVALID", error.message)
-              : Reply.failure(404, "MANIFEST_UNKNOWN", error.message)
-          ),
-        onSuccess: (tag) => Manifests.handle(request, repository!, tag, query)
-      })
-    }
+  switch (route._tag) {
+    case "Ping":
+      return Effect.succeed(HttpServerResponse.jsonUnsafe({}))
+    case "Catalog":
+      return Lists.catalog(query)
+    case "Uploads":
+      return Uploads.open(request, route.repository, query)
+    case "Upload":
+      return Uploads.resume(request, route.repository, route.id, query)
+    case "Blob":
+      return withDigest(route.digest, (digest) => Blobs.handle(request, route.repository, digest))
+    case "Manifest":
+      return withReference(
+        request,
+        route.reference,
+        (reference) => Manifests.handle(request, route.repository, reference, query)
+      )
+    case "Tags":
+      return Lists.tags(route.repository, query)
+    case "Referrers":
+      return withDigest(route.digest, (digest) => Lists.referrers(route.repository, digest, query))
+    case "Invalid":
+      return Effect.succeed(Reply.failure(404, "NAME_INVALID", route.detail))
+    case "TooLong":
+      return Effect.succeed(Reply.failure(414, "NAME_INVALID", "the path is too long"))
+    case "Unknown":
+      return Effect.succeed(Reply.failure(404, "UNSUPPORTED", "no such endpoint"))
   }
 }
 
 const withDigest = (
-  text: string | undefined,
+  text: string,
   use: (digest: Digest.Digest) => Effect.Effect<Reply.Reply, StorageError, Storage>
 ): Effect.Effect<Reply.Reply, StorageError, Storage> =>
-  Result.match(Digest.parse(text ?? ""), {
+  Result.match(Digest.parse(text), {
     onFailure: (error) => Effect.succeed(Reply.failure(400, "DIGEST_INVALID", error.message)),
     onSuccess: use
   })
+
+const withReference = (
+  request: HttpServerRequest.HttpServerRequest,
+  text: string,
+  use: (reference: Tag.Tag | Digest.Digest) => Effect.Effect<Reply.Reply, StorageError, Storage>
+): Effect.Effect<Reply.Reply, StorageError, Storage> => {
+  if (text.includes(":")) return withDigest(text, use)
+  return Result.match(Tag.parse(text), {
+    onFailure: (error) =>
+      Effect.succeed(
+        // A name that cannot exist is not found; only writing it is an error of the writer.
+        request.method === "PUT"
+          ? Reply.failure(400, "NAME_INVALID", error.message)
+          : Reply.failure(404, "MANIFEST_UNKNOWN", error.message)
+      ),
+    onSuccess: use
+  })
+}

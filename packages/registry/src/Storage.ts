@@ -7,6 +7,7 @@ import type * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -55,6 +56,16 @@ export class StorageError extends Schema.Error<StorageError>("@effect-oci/regist
 }
 
 /**
+ * How long an upload stays open after its last byte arrived.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const UploadLifetime = Context.Reference<Duration.Input>("@effect-oci/registry/Storage/UploadLifetime", {
+  defaultValue: () => "1 hour"
+})
+
+/**
  * Where a registry keeps its content. Repositories are named by their path.
  *
  * **Details**
@@ -69,9 +80,9 @@ export class Storage extends Context.Service<Storage, {
   readonly repositories: Effect.Effect<ReadonlyArray<string>, StorageError>
   readonly blobSize: (repository: string, digest: Digest.Digest) => Effect.Effect<Option.Option<number>, StorageError>
   /**
-   * A repository that has the blob, other than the one given.
+   * The repositories that have the blob.
    */
-  readonly findBlob: (digest: Digest.Digest) => Effect.Effect<Option.Option<string>, StorageError>
+  readonly findBlob: (digest: Digest.Digest) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /**
    * The bytes from `start` up to, not with, `end`.
    */
@@ -82,10 +93,17 @@ export class Storage extends Context.Service<Storage, {
    */
   readonly deleteBlob: (repository: string, digest: Digest.Digest) => Effect.Effect<boolean, StorageError>
 
-  readonly createUpload: (repository: string) => Effect.Effect<Upload, StorageError>
+  /**
+   * Opens an upload; `algorithm` is that of the digest it will have, if it is known by now.
+   */
+  readonly createUpload: (
+    repository: string,
+    algorithm?: Digest.Algorithm | undefined
+  ) => Effect.Effect<Upload, StorageError>
   readonly upload: (repository: string, id: string) => Effect.Effect<Upload, StorageError>
   /**
-   * Adds bytes at `at`, which has to be the upload's size. What arrived before a failure is kept.
+   * Adds bytes at `at`, which has to be the upload's size. What arrived before a failure is kept. The latest to add is the
+   * only one: whoever was adding before, over a connection that may be dead, fails with `OutOfOrder`.
    */
   readonly append: <E>(
     repository: string,
@@ -94,7 +112,7 @@ export class Storage extends Context.Service<Storage, {
     bytes: Stream.Stream<Uint8Array, E>
   ) => Effect.Effect<Upload, E | StorageError>
   /**
-   * Turns an upload into a blob of the repository, if the digest holds.
+   * Turns an upload into a blob of the repository, if the digest holds. If it does not, the upload is gone.
    */
   readonly commit: (repository: string, id: string, digest: Digest.Digest) => Effect.Effect<void, StorageError>
   readonly cancel: (repository: string, id: string) => Effect.Effect<void, StorageError>

@@ -10,8 +10,6 @@ import { Storage, type StorageError } from "../Storage.ts"
 import * as Range from "./range.ts"
 import * as Reply from "./reply.ts"
 
-const octets = "application/octet-stream"
-
 export const handle = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
@@ -21,25 +19,20 @@ export const handle = Effect.fnUntraced(function*(
   if (request.method === "DELETE") {
     return (yield* storage.deleteBlob(repository, digest)) ? Reply.empty(202) : unknown(digest)
   }
-  if (request.method !== "GET" && request.method !== "HEAD") return Reply.notAllowed("GET, HEAD, DELETE")
   const found = yield* storage.blobSize(repository, digest)
   if (Option.isNone(found)) return unknown(digest)
   const size = found.value
   const headers = { "docker-content-digest": digest, "accept-ranges": "bytes", etag: `"${digest}"` }
-  const range = request.method === "GET" ? Range.parse(request.headers["range"], size) : undefined
+  // A range of what the client has already seen, of which it says that it was something else.
+  const stale = request.headers["if-range"] !== undefined && request.headers["if-range"] !== headers.etag
+  const range = request.method === "GET" && !stale ? Range.parse(request.headers["range"], size) : undefined
   if (range === "unsatisfiable") {
     return Reply.failure(416, "SIZE_INVALID", "the blob has no such bytes", { "content-range": `bytes */${size}` })
   }
   const { end, start } = range ?? { start: 0, end: size }
-  if (request.method === "HEAD") {
-    return HttpServerResponse.empty({
-      status: 200,
-      headers: { ...headers, "content-length": String(size), "content-type": octets }
-    })
-  }
   return HttpServerResponse.stream(storage.readBlob(digest, start, end), {
     status: range === undefined ? 200 : 206,
-    contentType: octets,
+    contentType: "application/octet-stream",
     contentLength: end - start,
     headers: { ...headers, ...(range === undefined ? {} : { "content-range": `bytes ${start}-${end - 1}/${size}` }) }
   })

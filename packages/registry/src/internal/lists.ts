@@ -2,90 +2,110 @@
  * Tags, repositories and referrers, page by page.
  */
 import type * as Digest from "@effect-oci/name/Digest"
+import * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { Settings } from "../Settings.ts"
 import { Storage, type StorageError } from "../Storage.ts"
 import * as Reply from "./reply.ts"
 
 type Return = Effect.fn.Return<Reply.Reply, StorageError, Storage>
-
-const maxPage = 1000
 
 interface Page<A> {
   readonly items: ReadonlyArray<A>
   readonly headers: Record<string, string>
 }
 
-/** The entries after `last`, `n` of them at most, and a link to the rest. */
-const page = <A>(
+/** The entries after `last`, `n` of them at most and as many as fit in `room`, and a link to the rest. */
+const page = Effect.fnUntraced(function*<A>(
   path: string,
   all: ReadonlyArray<A>,
+  query: URLSearchParams,
   key: (item: A) => string,
-  query: URLSearchParams
-): Page<A> | undefined => {
+  size: (item: A) => number = () => 0,
+  room = 0
+): Effect.fn.Return<Page<A> | undefined> {
+  const { pageSize } = yield* Settings
   const text = query.get("n")
   if (text !== null && !/^\d{1,9}$/.test(text)) return undefined
-  const n = Math.min(text === null ? maxPage : Number(text), maxPage)
+  const n = Math.min(text === null ? pageSize : Number(text), pageSize)
   const last = query.get("last")
   const rest = last === null ? all : all.filter((item) => key(item) > last)
-  const items = rest.slice(0, n)
+  let left = room
+  const items = rest.slice(0, n).filter((item, at) => (left -= size(item)) >= 0 || at === 0)
   if (items.length === rest.length || n === 0) return { items, headers: {} }
   const next = new URLSearchParams(query)
   next.set("n", String(n))
   next.set("last", key(items.at(-1)!))
   return { items, headers: { link: `<${path}?${next}>; rel="next"` } }
-}
+})
 
 const badCount = Reply.failure(400, "UNSUPPORTED", "n must be a whole number")
 
 export const tags = Effect.fnUntraced(function*(
-  request: HttpServerRequest.HttpServerRequest,
   repository: string,
   query: URLSearchParams
 ): Return {
-  if (request.method !== "GET") return Reply.notAllowed("GET")
   const storage = yield* Storage
   const all = yield* storage.tags(repository)
   if (Option.isNone(all)) return Reply.failure(404, "NAME_UNKNOWN", "no such repository")
-  const found = page(`/v2/${repository}/tags/list`, all.value, (tag) => tag, query)
+  const found = yield* page(`/v2/${repository}/tags/list`, all.value, query, (tag) => tag)
   return found === undefined
     ? badCount
     : HttpServerResponse.jsonUnsafe({ name: repository, tags: found.items }, { headers: found.headers })
 })
 
 export const catalog = Effect.fnUntraced(function*(
-  request: HttpServerRequest.HttpServerRequest,
   query: URLSearchParams
 ): Return {
-  if (request.method !== "GET") return Reply.notAllowed("GET")
   const storage = yield* Storage
-  const found = page("/v2/_catalog", yield* storage.repositories, (name) => name, query)
+  const found = yield* page("/v2/_catalog", yield* storage.repositories, query, (name) => name)
   return found === undefined
     ? badCount
     : HttpServerResponse.jsonUnsafe({ repositories: found.items }, { headers: found.headers })
 })
 
 export const referrers = Effect.fnUntraced(function*(
-  request: HttpServerRequest.HttpServerRequest,
   repository: string,
   subject: Digest.Digest,
   query: URLSearchParams
 ): Return {
-  if (request.method !== "GET") return Reply.notAllowed("GET")
   const storage = yield* Storage
+  const { manifestLimit } = yield* Settings
   const artifactType = query.get("artifactType")
-  const all = (yield* storage.referrers(repository, subject))
+  const known = new Map((yield* tagged(repository, subject)).map((descriptor) => [descriptor.digest, descriptor]))
+  for (const descriptor of yield* storage.referrers(repository, subject)) known.set(descriptor.digest, descriptor)
+  const all = [...known.values()]
     .filter((referrer) => artifactType === null || referrer.artifactType === artifactType)
-    .toSorted((a, b) => a.digest < b.digest ? -1 : 1)
-  const found = page(`/v2/${repository}/referrers/${subject}`, all, (referrer) => referrer.digest, query)
+    .sort((a, b) => a.digest < b.digest ? -1 : 1)
+  // The list is a manifest and no larger than one may be; what is around the descriptors has room in the rest.
+  const size = (referrer: Descriptor.Descriptor) => encode(Descriptor.toJson(referrer)).length + 1
+  const path = `/v2/${repository}/referrers/${subject}`
+  const found = yield* page(path, all, query, (referrer) => referrer.digest, size, manifestLimit - 256)
   if (found === undefined) return badCount
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: found.items.map(Descriptor.toJson) }
-  return HttpServerResponse.uint8Array(new TextEncoder().encode(JSON.stringify(index)), {
+  return HttpServerResponse.uint8Array(encode(index), {
     contentType: MediaType.ociIndex,
     headers: { ...found.headers, ...(artifactType === null ? {} : { "oci-filters-applied": "artifactType" }) }
   })
+})
+
+const encode = (json: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
+
+/** What clients listed under the fallback tag, as they do at registries without this endpoint. */
+const tagged = Effect.fnUntraced(function*(
+  repository: string,
+  subject: Digest.Digest
+): Effect.fn.Return<ReadonlyArray<Descriptor.Descriptor>, StorageError, Storage> {
+  const storage = yield* Storage
+  const tag = Tag.parse(`${subject.replace(":", "-").slice(0, 71)}`)
+  const stored = Result.isFailure(tag) ? Option.none() : yield* storage.manifest(repository, tag.success)
+  if (Option.isNone(stored)) return []
+  const document = Result.getOrElse(Document.parse(stored.value.bytes, stored.value.mediaType), () => undefined)
+  return document?._tag === "ImageIndex" ? document.manifests : []
 })

@@ -13,11 +13,10 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { Settings } from "../Settings.ts"
 import { Storage, type StorageError, type Stored } from "../Storage.ts"
+import * as Body from "./body.ts"
 import * as Reply from "./reply.ts"
-
-/** The specification asks for at least 4 MiB. */
-const limit = 4 * 1024 * 1024
 
 export const handle = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
@@ -27,31 +26,22 @@ export const handle = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
   const storage = yield* Storage
   switch (request.method) {
-    case "GET":
-    case "HEAD": {
-      const found = yield* storage.manifest(repository, identifier)
-      return Option.match(found, { onNone: unknown, onSome: (stored) => show(stored, request.method === "HEAD") })
-    }
-    case "DELETE":
-      return (yield* storage.deleteManifest(repository, identifier)) ? Reply.empty(202) : unknown()
     case "PUT":
       return yield* put(request, repository, identifier, query)
+    case "DELETE":
+      return (yield* storage.deleteManifest(repository, identifier)) ? Reply.empty(202) : unknown()
     default:
-      return Reply.notAllowed("GET, HEAD, PUT, DELETE")
+      return Option.match(yield* storage.manifest(repository, identifier), { onNone: unknown, onSome: show })
   }
 })
 
 const unknown = () => Reply.failure(404, "MANIFEST_UNKNOWN", "no such manifest in this repository")
 
-const show = ({ bytes, digest, mediaType }: Stored, head: boolean): Reply.Reply => {
-  const headers = { "docker-content-digest": digest, etag: `"${digest}"` }
-  return head
-    ? HttpServerResponse.empty({
-      status: 200,
-      headers: { ...headers, "content-type": mediaType, "content-length": String(bytes.length) }
-    })
-    : HttpServerResponse.uint8Array(bytes, { contentType: mediaType, headers })
-}
+const show = ({ bytes, digest, mediaType }: Stored): Reply.Reply =>
+  HttpServerResponse.uint8Array(bytes, {
+    contentType: mediaType,
+    headers: { "docker-content-digest": digest, etag: `"${digest}"` }
+  })
 
 const put = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
@@ -60,7 +50,8 @@ const put = Effect.fnUntraced(function*(
   query: URLSearchParams
 ): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
   const storage = yield* Storage
-  const body = yield* Effect.result(Bytes.collect({ location: repository, limit })(request.stream))
+  const { manifestLimit: limit, sparse } = yield* Settings
+  const body = yield* Effect.result(Bytes.collect({ location: repository, limit })(Body.stream(request)))
   if (Result.isFailure(body)) {
     return body.failure._tag === "ContentError"
       ? Reply.failure(413, "SIZE_INVALID", `a manifest may have ${limit} bytes`)
@@ -79,7 +70,7 @@ const put = Effect.fnUntraced(function*(
   const parsed = Document.parse(bytes, request.headers["content-type"])
   if (Result.isFailure(parsed)) return Reply.failure(400, "MANIFEST_INVALID", parsed.failure.message)
   const document = parsed.success
-  const missing = yield* firstMissing(repository, document)
+  const missing = sparse ? undefined : yield* firstMissing(repository, document)
   if (missing !== undefined) {
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }

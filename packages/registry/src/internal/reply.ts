@@ -22,6 +22,9 @@ export const failure = (
 export const empty = (status: number, headers: Record<string, string> = {}): Reply =>
   HttpServerResponse.empty({ status, headers })
 
+/** What a HEAD gets: the headers of the reply to a GET. */
+export const withoutBody = (reply: Reply): Reply => HttpServerResponse.empty(reply)
+
 export const notAllowed = (allow: string): Reply =>
   failure(405, "UNSUPPORTED", "the method is not supported here", { allow })
 

@@ -4,9 +4,13 @@
 import * as Digest from "@effect-oci/name/Digest"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { Access } from "../Access.ts"
+import { Settings } from "../Settings.ts"
 import { Storage, type StorageError, type Upload } from "../Storage.ts"
+import * as Body from "./body.ts"
 import * as Reply from "./reply.ts"
 
 type Return = Effect.fn.Return<Reply.Reply, StorageError, Storage>
@@ -39,7 +43,6 @@ export const open = Effect.fnUntraced(function*(
   repository: string,
   query: URLSearchParams
 ): Return {
-  if (request.method !== "POST") return Reply.notAllowed("POST")
   const storage = yield* Storage
   const mount = query.get("mount")
   const algorithm = query.get("digest-algorithm")
@@ -49,16 +52,32 @@ export const open = Effect.fnUntraced(function*(
   if (mount !== null) {
     const digest = Digest.parse(mount)
     if (Result.isFailure(digest)) return invalidDigest(mount)
+    const mayPull = yield* Access
     const from = query.get("from")
-    const source = from === null ? yield* storage.findBlob(digest.success) : Option.some(from)
-    if (Option.isSome(source) && Option.isSome(yield* storage.blobSize(source.value, digest.success))) {
+    const sources = from === null ? yield* storage.findBlob(digest.success) : [from]
+    for (const source of sources) {
+      if (!mayPull(source, "pull") || Option.isNone(yield* storage.blobSize(source, digest.success))) continue
       yield* storage.linkBlob(repository, digest.success)
       return created(repository, digest.success)
     }
   }
-  const upload = yield* storage.createUpload(repository)
   const text = query.get("digest")
-  return text === null ? session(202, repository, upload) : yield* finish(request, repository, upload, text)
+  if (text === null) {
+    const upload = yield* storage.createUpload(repository, algorithm ?? undefined)
+    const response = session(202, repository, upload)
+    const { chunkMinLength } = yield* Settings
+    return chunkMinLength === 0
+      ? response
+      : HttpServerResponse.setHeader(response, "oci-chunk-min-length", String(chunkMinLength))
+  }
+  const digest = Digest.parse(text)
+  if (Result.isFailure(digest)) return invalidDigest(text)
+  const upload = yield* storage.createUpload(repository, Digest.algorithm(digest.success))
+  // Nobody else knows of this upload, so nobody could go on with it.
+  return yield* Effect.onError(
+    finish(request, repository, upload, digest.success),
+    () => Effect.ignore(storage.cancel(repository, upload.id))
+  ).pipe(Effect.catchTag("Broken", () => Effect.succeed(broken)))
 })
 
 export const resume = Effect.fnUntraced(function*(
@@ -70,45 +89,50 @@ export const resume = Effect.fnUntraced(function*(
   const storage = yield* Storage
   const upload = yield* storage.upload(repository, id)
   switch (request.method) {
-    case "GET":
-      return session(204, repository, upload)
     case "DELETE":
       yield* storage.cancel(repository, id)
       return Reply.empty(204)
     case "PATCH": {
-      const from = startOf(request, upload)
-      if (from !== upload.size) return outOfOrder(repository, upload)
-      return yield* storage.append(repository, id, from, request.stream).pipe(
+      if (startOf(request, upload) !== upload.size) return outOfOrder(repository, upload)
+      const { chunkMinLength } = yield* Settings
+      const length = request.headers["content-length"]
+      if (length !== undefined && Number(length) < chunkMinLength) {
+        return Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${chunkMinLength} bytes`)
+      }
+      return yield* storage.append(repository, id, upload.size, Body.stream(request)).pipe(
         Effect.map((appended) => session(202, repository, appended)),
-        Effect.catchTag("HttpServerError", () => Effect.succeed(broken))
+        Effect.catchTag("Broken", () => Effect.succeed(broken))
       )
     }
     case "PUT": {
       if (startOf(request, upload) !== upload.size) return outOfOrder(repository, upload)
-      const digest = query.get("digest")
-      return digest === null
-        ? Reply.failure(400, "DIGEST_INVALID", "the digest is missing")
-        : yield* finish(request, repository, upload, digest)
+      const text = query.get("digest")
+      if (text === null) return Reply.failure(400, "DIGEST_INVALID", "the digest is missing")
+      const digest = Digest.parse(text)
+      return Result.isFailure(digest)
+        ? invalidDigest(text)
+        : yield* Effect.catchTag(
+          finish(request, repository, upload, digest.success),
+          "Broken",
+          () => Effect.succeed(broken)
+        )
     }
     default:
-      return Reply.notAllowed("GET, PATCH, PUT, DELETE")
+      return session(204, repository, upload)
   }
 })
 
+/** Adds the request's body to the upload and makes a blob of it. */
 const finish = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   upload: Upload,
-  text: string
-): Return {
-  const digest = Digest.parse(text)
-  if (Result.isFailure(digest)) return invalidDigest(text)
+  digest: Digest.Digest
+): Effect.fn.Return<Reply.Reply, StorageError | Body.Broken, Storage> {
   const storage = yield* Storage
-  return yield* storage.append(repository, upload.id, upload.size, request.stream).pipe(
-    Effect.andThen(storage.commit(repository, upload.id, digest.success)),
-    Effect.as(created(repository, digest.success)),
-    Effect.catchTag("HttpServerError", () => Effect.succeed(broken))
-  )
+  yield* storage.append(repository, upload.id, upload.size, Body.stream(request))
+  yield* storage.commit(repository, upload.id, digest)
+  return created(repository, digest)
 })
 
 /** Where the bytes of a request begin: what it says, or right after what is there (Docker's streamed PATCH). */

@@ -1,0 +1,87 @@
+/**
+ * What a registry allows and how much of it.
+ *
+ * @since 1.0.0
+ */
+import * as Context from "effect/Context"
+
+/**
+ * The choices that the distribution specification leaves to a registry.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Settings {
+  /**
+   * Refuses all that would change something.
+   *
+   * @default false
+   */
+  readonly readOnly: boolean
+  /**
+   * Whether tags, manifests and blobs may be deleted. An upload may be cancelled all the same.
+   *
+   * @default true
+   */
+  readonly deletes: boolean
+  /**
+   * Takes a manifest though the repository lacks what it names.
+   *
+   * @default false
+   */
+  readonly sparse: boolean
+  /**
+   * The largest manifest, in bytes. The specification asks for at least 4 MiB.
+   *
+   * @default 4194304
+   */
+  readonly manifestLimit: number
+  /**
+   * How many entries a page has at most.
+   *
+   * @default 1000
+   */
+  readonly pageSize: number
+  /**
+   * The smallest chunk but for the last, in bytes; told to the client as `OCI-Chunk-Min-Length`.
+   *
+   * @default 0
+   */
+  readonly chunkMinLength: number
+  /**
+   * Told to every client in `Warning` headers.
+   *
+   * @default []
+   */
+  readonly warnings: ReadonlyArray<string>
+  /**
+   * The `Host` headers that are answered, so that no page in a browser reaches a registry of this machine by a name of its
+   * own. Any if not given.
+   */
+  readonly hosts: ReadonlyArray<string> | undefined
+}
+
+/**
+ * The settings that hold where none are given.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const defaults: Settings = {
+  readOnly: false,
+  deletes: true,
+  sparse: false,
+  manifestLimit: 4 * 1024 * 1024,
+  pageSize: 1000,
+  chunkMinLength: 0,
+  warnings: [],
+  hosts: undefined
+}
+
+/**
+ * The settings of the registry that answers.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Settings = Context.Reference<Settings>("@effect-oci/registry/Settings", { defaultValue: () => defaults })
