@@ -10,8 +10,8 @@ const reason = (text: string) => Result.getOrThrow(Result.flip(parse(text))).rea
 describe("Json", () => {
   it.prop("reads what JSON.parse reads", [Schema.fromJsonString(Schema.Json)], ([value]) => {
     const text = JSON.stringify(value)
-    // Half of a surrogate pair, which is refused: JSON.stringify escapes it.
-    if (/\\ud[89a-f]/.test(text)) return
+    // Refused on purpose: half of a surrogate pair, which JSON.stringify escapes, and what JavaScript would round.
+    if (/\\ud[89a-f]/.test(text) || /(?<![\d.e+-])-?\d{16,}(?![\d.e])/.test(text)) return
     assert.deepStrictEqual(JSON.stringify(Result.getOrThrow(parse(text))), text)
   })
 

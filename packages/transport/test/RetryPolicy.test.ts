@@ -74,7 +74,7 @@ describe("RetryPolicy", () => {
     Effect.gen(function*() {
       const five = yield* attempts([unavailable, cut, unavailable, cut, unavailable])
       assert.isTrue(five.succeeded)
-      const endless = yield* attempts(Array(20).fill(cut))
+      const endless = yield* attempts(Array.from({ length: 20 }, () => cut))
       assert.isFalse(endless.succeeded)
       assert.strictEqual(endless.at.length, 9)
       assert.isAtMost(endless.at.at(-1)!, 120_000)
