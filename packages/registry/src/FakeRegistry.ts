@@ -4,21 +4,42 @@
  *
  * @since 1.0.0
  */
+import type * as Digest from "@effect-oci/name/Digest"
 import * as Reference from "@effect-oci/name/Reference"
 import * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import { HttpClientError, TransportError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as Auth from "./Auth.ts"
+import type { Content } from "./FakeImage.ts"
+import * as Fault from "./Fault.ts"
+import * as InProcess from "./internal/inProcess.ts"
 import * as MemoryStorage from "./MemoryStorage.ts"
 import * as RegistryServer from "./RegistryServer.ts"
+import * as Settings from "./Settings.ts"
 import { Storage, type Stored } from "./Storage.ts"
+
+/**
+ * One registry and what is particular to it.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Host {
+  /**
+   * As in references: `ghcr.io`, `localhost:5000`.
+   */
+  readonly name: string
+  readonly auth?: Auth.Options | undefined
+  readonly settings?: Partial<Settings.Settings> | undefined
+}
 
 /**
  * Options for `layer`.
@@ -30,8 +51,19 @@ export interface Options {
   /**
    * The registries there are, such as `ghcr.io`. Each has a storage of its own; any other host is unknown.
    */
-  readonly hosts: ReadonlyArray<string>
+  readonly hosts: ReadonlyArray<string | Host>
+  /**
+   * For the hosts that have none of their own.
+   */
   readonly auth?: Auth.Options | undefined
+  /**
+   * For the hosts that have none of their own.
+   */
+  readonly settings?: Partial<Settings.Settings> | undefined
+  /**
+   * What goes wrong from the start, and again after `reset`.
+   */
+  readonly faults?: ReadonlyArray<Fault.Fault> | undefined
 }
 
 /**
@@ -44,17 +76,32 @@ export interface Made {
   readonly method: string
   readonly host: string
   readonly path: string
+  /**
+   * With its question mark; empty if there is none.
+   */
   readonly query: string
-  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /**
+   * Nothing as long as there is no reply, and where the connection was cut.
+   */
+  readonly status: number | undefined
 }
 
 /**
- * What a test can see of the registries behind the `HttpClient`.
+ * What a test can do with the registries behind the `HttpClient`, and see of them. What it does itself passes no
+ * authentication, meets no faults and is not among the `requests`.
  *
  * @category services
  * @since 1.0.0
  */
 export class FakeRegistry extends Context.Service<FakeRegistry, {
+  /**
+   * Puts content into a repository, under a tag if the reference has one. Whatever is wrong with it is a defect.
+   */
+  readonly seed: (
+    reference: string,
+    content: Content | Effect.Effect<Content>
+  ) => Effect.Effect<Descriptor.Descriptor>
   /**
    * The tags of a repository, in order.
    */
@@ -64,75 +111,153 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
    */
   readonly manifest: (reference: string) => Effect.Effect<Option.Option<Stored>>
   /**
+   * The digests of a repository's blobs, in order.
+   */
+  readonly blobs: (repository: string) => Effect.Effect<ReadonlyArray<Digest.Digest>>
+  /**
+   * A blob of `repository@digest`.
+   */
+  readonly blob: (reference: string) => Effect.Effect<Option.Option<Uint8Array>>
+  /**
    * Every request so far, oldest first.
    */
   readonly requests: Effect.Effect<ReadonlyArray<Made>>
+  /**
+   * Orders faults, after those that are still to come.
+   */
+  readonly inject: (...faults: ReadonlyArray<Fault.Fault>) => Effect.Effect<void>
+  /**
+   * Empties all registries and forgets requests and faults.
+   */
+  readonly reset: Effect.Effect<void>
 }>()("@effect-oci/registry/FakeRegistry") {}
 
+const untagged = { defaultTag: undefined }
+
 const make = Effect.fnUntraced(function*(options: Options) {
-  const requests: Array<Made> = []
-  const apps = new Map<
-    string,
-    Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>
-  >()
-  const storages = new Map<string, Storage["Service"]>()
-  for (const host of options.hosts) {
-    const registry = Registry.parseUnsafe(host)
-    const storage = yield* MemoryStorage.make
-    const served = Effect.provideService(RegistryServer.app, Storage, storage)
-    apps.set(Registry.apiHost(registry), options.auth === undefined ? served : yield* Auth.guard(served, options.auth))
-    storages.set(registry.name, storage)
-  }
+  const plan = Fault.plan(...options.faults ?? [])
+  const requests: Array<{ -readonly [K in keyof Made]: Made[K] }> = []
+  const registries = new Map<string, { readonly app: InProcess.App; readonly storage: Storage["Service"] }>()
+
+  const open = Effect.forEach(options.hosts, (given) =>
+    Effect.gen(function*() {
+      const host: Host = typeof given === "string" ? { name: given } : given
+      const auth = host.auth ?? options.auth
+      const storage = yield* MemoryStorage.make
+      const served = RegistryServer.app.pipe(
+        Effect.provideService(Storage, storage),
+        Effect.provideService(Settings.Settings, { ...Settings.defaults, ...options.settings, ...host.settings })
+      )
+      const guarded = auth === undefined ? served : yield* Auth.guard(served, auth)
+      registries.set(Registry.apiHost(Registry.parseUnsafe(host.name)), { app: Fault.guard(guarded, plan), storage })
+    }), { discard: true })
+  yield* open
 
   const client = HttpClient.make((request, url) =>
     Effect.suspend(() => {
-      const app = apps.get(url.host)
-      if (app === undefined) {
-        const cause = Object.assign(new Error(`getaddrinfo ENOTFOUND ${url.hostname}`), { code: "ENOTFOUND" })
-        return Effect.fail(new HttpClientError({ reason: new TransportError({ request, cause }) }))
+      const registry = registries.get(url.host)
+      if (registry === undefined) return InProcess.unknownHost(request, url)
+      const { host, pathname: path, search: query } = url
+      const made = {
+        method: request.method,
+        host,
+        path,
+        query,
+        headers: InProcess.redacted(request),
+        status: undefined
       }
-      const incoming = HttpServerRequest.fromClientRequest(request)
-      return app.pipe(
-        Effect.provideService(
-          HttpServerRequest.HttpServerRequest,
-          incoming.modify({
-            url: url.pathname + url.search,
-            headers: { ...incoming.headers, host: url.host },
-            protocol: url.protocol === "https:" ? "https" : "http"
-          })
-        ),
-        Effect.map((response) => {
-          requests.push({
-            method: request.method,
-            host: url.host,
-            path: url.pathname,
-            query: url.search,
-            status: response.status
-          })
-          return HttpServerResponse.toClientResponse(response, { request })
-        })
+      requests.push(made)
+      return InProcess.run(registry.app, request, url).pipe(
+        Effect.tap(({ status }) => Effect.sync(() => Object.assign(made, { status })))
       )
     })
   )
 
-  const storageOf = (repository: Repository.Repository) => storages.get(repository.registry.name)
+  const storageOf = (repository: Repository.Repository): Effect.Effect<Storage["Service"]> =>
+    Effect.suspend(() => {
+      const found = registries.get(Registry.apiHost(repository.registry))
+      return found === undefined
+        ? Effect.die(new Error(`there is no registry ${repository.registry.name} among the hosts`))
+        : Effect.succeed(found.storage)
+    })
+
+  const within = <A>(
+    name: string,
+    use: (storage: Storage["Service"], repository: string) => Effect.Effect<A, unknown>
+  ): Effect.Effect<A> =>
+    Effect.suspend(() => {
+      const repository = Repository.parseUnsafe(name)
+      return Effect.flatMap(storageOf(repository), (storage) => use(storage, repository.path))
+    }).pipe(Effect.orDie)
+
+  // Through the endpoints, so that nothing can be seeded that could not be pushed; but for what the content leaves out.
+  const seed = Effect.fnUntraced(function*(text: string, given: Content | Effect.Effect<Content>) {
+    const content = Effect.isEffect(given) ? yield* given : given
+    const { digest, repository, tag } = Reference.parseUnsafe(text, untagged)
+    const storage = yield* storageOf(repository)
+    const put = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+      const reply = yield* RegistryServer.app.pipe(
+        Effect.provideService(Storage, storage),
+        Effect.provideService(Settings.Settings, { ...Settings.defaults, sparse: true, manifestLimit: Infinity }),
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request))
+      )
+      if (reply.status !== 201) return yield* Effect.die(new Error(`seed ${text}: ${InProcess.textOf(reply)}`))
+    })
+    const path = `/v2/${repository.path}`
+    for (const { bytes, descriptor } of content.blobs) {
+      yield* put(
+        HttpClientRequest.post(`${path}/blobs/uploads/?digest=${descriptor.digest}`).pipe(
+          HttpClientRequest.bodyUint8Array(bytes)
+        )
+      )
+    }
+    for (const { bytes, descriptor } of content.manifests) {
+      const isRoot = descriptor.digest === content.root.digest
+      yield* put(
+        HttpClientRequest.put(
+          `${path}/manifests/${(isRoot ? digest : undefined) ?? descriptor.digest}${isRoot && tag ? `?tag=${tag}` : ""}`
+        ).pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType))
+      )
+    }
+    return content.root
+  })
 
   return Context.make(HttpClient.HttpClient, client).pipe(Context.add(FakeRegistry, {
+    seed,
     tags: (name) =>
-      Effect.suspend(() => {
-        const repository = Repository.parseUnsafe(name)
-        return storageOf(repository)?.tags(repository.path) ?? Effect.succeedNone
-      }).pipe(Effect.map(Option.getOrElse((): ReadonlyArray<string> => [])), Effect.orDie),
+      within(
+        name,
+        (storage, repository) => Effect.map(storage.tags(repository), Option.getOrElse((): ReadonlyArray<string> => []))
+      ),
     manifest: (text) =>
       Effect.suspend(() => {
         const reference = Reference.parseUnsafe(text)
         const identifier = Reference.identifier(reference)
-        const storage = storageOf(reference.repository)
-        return storage === undefined || identifier === undefined
-          ? Effect.succeedNone
-          : storage.manifest(reference.repository.path, identifier)
-      }).pipe(Effect.orDie),
-    requests: Effect.sync(() => [...requests])
+        return identifier === undefined ? Effect.succeedNone : within(
+          reference.repository.name,
+          (storage, repository) => storage.manifest(repository, identifier)
+        )
+      }),
+    blobs: (name) => within(name, (storage, repository) => storage.blobs(repository)),
+    blob: (text) =>
+      Effect.suspend(() => {
+        const { digest, repository } = Reference.parseUnsafe(text, untagged)
+        return digest === undefined ?
+          Effect.succeedNone :
+          within(repository.name, (storage, path) =>
+            Effect.flatMap(storage.blobSize(path, digest), (size) =>
+              Option.isNone(size) ? Effect.succeedNone : Effect.asSome(
+                Stream.mkUint8Array(storage.readBlob(digest, 0, size.value))
+              )))
+      }),
+    requests: Effect.sync(() => requests.map((made) => ({ ...made }))),
+    inject: plan.inject,
+    reset: Effect.gen(function*() {
+      requests.length = 0
+      yield* plan.clear
+      yield* plan.inject(...options.faults ?? [])
+      yield* open
+    })
   }))
 })
 

@@ -88,6 +88,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
 
   return Storage.of({
     repositories: Effect.sync(() => [...repositories.keys()].sort(compare)),
+    blobs: (repository) => Effect.sync(() => [...(repositories.get(repository)?.blobs ?? [])].sort(compare)),
     blobSize: (repository, digest) =>
       Effect.sync(() =>
         repositories.get(repository)?.blobs.has(digest) === true

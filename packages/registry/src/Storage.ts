@@ -78,6 +78,10 @@ export const UploadLifetime = Context.Reference<Duration.Input>("@effect-oci/reg
  */
 export class Storage extends Context.Service<Storage, {
   readonly repositories: Effect.Effect<ReadonlyArray<string>, StorageError>
+  /**
+   * The blobs of a repository, in the order of their digests.
+   */
+  readonly blobs: (repository: string) => Effect.Effect<ReadonlyArray<Digest.Digest>, StorageError>
   readonly blobSize: (repository: string, digest: Digest.Digest) => Effect.Effect<Option.Option<number>, StorageError>
   /**
    * The repositories that have the blob.

@@ -19,6 +19,13 @@ export const failure = (
     headers
   })
 
+export const text = (status: number, body: string, headers: Readonly<Record<string, string>>): Reply =>
+  HttpServerResponse.text(body, { status, headers })
+
+/** The code that fits a status best. */
+export const codeOf = (status: number): ErrorBody.Code =>
+  status === 401 ? "UNAUTHORIZED" : status === 403 ? "DENIED" : status === 429 ? "TOOMANYREQUESTS" : "UNSUPPORTED"
+
 export const empty = (status: number, headers: Record<string, string> = {}): Reply =>
   HttpServerResponse.empty({ status, headers })
 

@@ -1,0 +1,75 @@
+/**
+ * Bodies that something happens to on their way.
+ */
+import * as Effect from "effect/Effect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import type { Reply } from "./reply.ts"
+
+type Bytes = Stream.Stream<Uint8Array, unknown>
+
+const cut = Stream.fail(new Error("the connection was reset"))
+
+/** The first bytes of a body, then something else. */
+const first = <E, E2>(
+  bytes: Stream.Stream<Uint8Array, E>,
+  count: number,
+  then: Stream.Stream<Uint8Array, E2>
+): Stream.Stream<Uint8Array, E | E2> =>
+  Stream.suspend(() => {
+    let left = count
+    return bytes.pipe(
+      Stream.takeUntil((chunk) => (left -= chunk.length) <= 0),
+      // `left` is below 0 by what the last chunk has too much.
+      Stream.map((chunk) => left < 0 ? chunk.subarray(0, chunk.length + left) : chunk),
+      count === 0 ? Stream.take(0) : (self) => self,
+      Stream.concat(then)
+    )
+  })
+
+const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes): Reply => {
+  const { body } = reply
+  const bytes: Bytes = body._tag === "Stream"
+    ? body.stream
+    : body._tag === "Uint8Array"
+    ? Stream.succeed(body.body)
+    : Stream.empty
+  const length = reply.headers["content-length"]
+  return HttpServerResponse.stream(change(bytes), {
+    status: reply.status,
+    headers: reply.headers,
+    ...(length === undefined ? {} : { contentLength: Number(length) })
+  })
+}
+
+export const stall = (reply: Reply, after: number): Reply =>
+  mapBody(reply, (bytes) => first(bytes, after, Stream.never))
+
+export const truncate = (reply: Reply, after: number, clean: boolean): Reply =>
+  clean
+    ? mapBody(HttpServerResponse.removeHeader(reply, "content-length"), (bytes) => first(bytes, after, Stream.empty))
+    : mapBody(reply, (bytes) => first(bytes, after, cut))
+
+export const corrupt = (reply: Reply, at: number): Reply =>
+  mapBody(reply, (bytes) =>
+    Stream.suspend(() => {
+      let left = at
+      return Stream.map(bytes, (chunk) => {
+        const position = left
+        left -= chunk.length
+        if (position < 0 || position >= chunk.length) return chunk
+        const changed = chunk.slice()
+        changed[position]! ^= 1
+        return changed
+      })
+    }))
+
+export const cutRequest = (
+  request: HttpServerRequest.HttpServerRequest,
+  after: number
+): HttpServerRequest.HttpServerRequest => {
+  const stream = first(request.stream, after, Stream.fromEffect(Effect.fail("cut")))
+  // All of the request but its body: there is no way to give one another, and each server has its own kind.
+  return Object.create(request, { stream: { value: stream } })
+}
