@@ -1,0 +1,182 @@
+import * as Copy from "@effect-oci/content/Copy"
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import * as Digest from "@effect-oci/name/Digest"
+import * as Tag from "@effect-oci/name/Tag"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Stream from "effect/Stream"
+import { execFileSync } from "node:child_process"
+import * as OciLayout from "../src/OciLayout.ts"
+
+const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
+const v1 = Tag.parseUnsafe("v1")
+
+const image = Effect.gen(function*() {
+  const store = MemoryStore.make("source")
+  const layer = yield* store.add(MediaType.ociLayer, new Uint8Array(100_000).fill(7))
+  const config = yield* store.add(MediaType.ociConfig, json({}))
+  const root = yield* store.add(MediaType.ociManifest, json({ schemaVersion: 2, config, layers: [layer] }))
+  return { store, root, layer }
+})
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+const blobPath = (layout: OciLayout.OciLayout, { digest }: Descriptor.Descriptor) =>
+  `${layout.path}/blobs/${Digest.algorithm(digest)}/${Digest.hex(digest)}`
+
+const files = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const all = yield* fs.readDirectory(path, { recursive: true })
+  return (yield* Effect.filter(all, (name) => Effect.map(fs.stat(`${path}/${name}`), ({ type }) => type === "File")))
+    .toSorted()
+})
+
+describe("OciLayout", () => {
+  layer(NodeServices.layer, { excludeTestServices: true })((it) => {
+    it.effect("keeps an image, and gives it back", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* image
+        const layout = yield* OciLayout.make(`${yield* folder}/new/layout`)
+        yield* Copy.copy(store, layout, root, { tags: [v1] })
+        const again = yield* OciLayout.open(layout.path)
+        assert.strictEqual((yield* again.resolve(v1)).digest, root.digest)
+        assert.strictEqual((yield* again.resolve(root.digest)).mediaType, MediaType.ociManifest)
+        assert.strictEqual((yield* OciLayout.sole(again)).digest, root.digest)
+        const back = MemoryStore.make()
+        yield* Copy.copy(again, back, v1)
+        assert.deepStrictEqual(new Set(back.contents.keys()), new Set(store.contents.keys()))
+        assert.strictEqual((yield* files(layout.path)).length, 5)
+      }))
+
+    it.effect("has one entry for a name, and the last one counts", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        yield* Copy.copy(store, layout, root, { tags: [v1] })
+        const other = yield* store.add(MediaType.ociIndex, json({ schemaVersion: 2, manifests: [] }))
+        yield* Copy.copy(store, layout, other, { tags: [v1] })
+        assert.strictEqual((yield* layout.index).manifests.length, 1)
+        assert.strictEqual((yield* layout.resolve(v1)).digest, other.digest)
+      }))
+
+    it.effect("heals whatever file was torn", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        yield* Copy.copy(store, layout, root)
+        for (const [digest, { bytes, mediaType }] of store.contents) {
+          const descriptor = { mediaType, digest, size: bytes.length }
+          yield* fs.truncate(blobPath(layout, descriptor), bytes.length - 1)
+          assert.isFalse(yield* layout.exists(descriptor))
+          assert.strictEqual(
+            (yield* Effect.flip(Stream.runDrain(layout.fetch(descriptor)))).reason._tag,
+            "SizeMismatch"
+          )
+          // What is there in full leads to nothing else, so each is copied by itself.
+          yield* Copy.copy(store, layout, { ...descriptor, mediaType: "application/octet-stream" })
+          yield* Stream.runDrain(layout.fetch(descriptor))
+        }
+      }))
+
+    it.effect("does not believe bytes that changed on disk", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { layer, root, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        yield* Copy.copy(store, layout, root)
+        yield* fs.writeFile(blobPath(layout, layer), new Uint8Array(layer.size))
+        const error = yield* Effect.flip(Stream.runDrain(layout.fetch(layer)))
+        assert.strictEqual(error.reason._tag, "DigestMismatch")
+      }))
+
+    it.effect("takes neither a pipe nor a link for a blob", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { layer, root, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        yield* Copy.copy(store, layout, root)
+        const path = blobPath(layout, layer)
+        yield* fs.rename(path, `${path}.real`)
+        yield* fs.symlink(`${path}.real`, path)
+        assert.strictEqual((yield* Effect.flip(Stream.runDrain(layout.fetch(layer)))).reason._tag, "NotFound")
+        yield* fs.remove(path)
+        execFileSync("mkfifo", [path])
+        assert.isFalse(yield* layout.exists(layer))
+        assert.strictEqual((yield* Effect.flip(Stream.runDrain(layout.fetch(layer)))).reason._tag, "NotFound")
+      }))
+
+    it.effect("leaves nothing of a push that failed, was wrong, or was interrupted", () =>
+      Effect.gen(function*() {
+        const { layer } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        const before = yield* files(layout.path)
+        const push = (body: Stream.Stream<Uint8Array, string>) => layout.push(layer, () => body)
+        const half = Stream.succeed(new Uint8Array(50_000).fill(7))
+        assert.strictEqual(yield* Effect.flip(push(Stream.concat(half, Stream.fail("cut")))), "cut")
+        yield* Effect.flip(push(half))
+        yield* Effect.flip(push(Stream.succeed(new Uint8Array(100_000))))
+        const fiber = yield* Effect.forkChild(push(Stream.concat(half, Stream.never)), { startImmediately: true })
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* files(layout.path), before)
+        assert.isFalse(yield* layout.exists(layer))
+      }))
+
+    it.effect("lists what 8 writers add at once", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        yield* OciLayout.make(path)
+        const store = MemoryStore.make()
+        const add = Effect.fnUntraced(function*(i: number) {
+          // Each opens the folder by itself, as another process would.
+          const layout = yield* OciLayout.open(path)
+          const root = yield* store.add(
+            MediaType.ociIndex,
+            json({ schemaVersion: 2, manifests: [], annotations: { i: `${i}` } })
+          )
+          yield* Copy.copy(store, layout, root, { tags: [Tag.parseUnsafe(`t${i}`)] })
+        })
+        yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], add, { concurrency: "unbounded" })
+        assert.strictEqual((yield* (yield* OciLayout.open(path)).index).manifests.length, 8)
+      }))
+
+    it.effect("gives a blob of unknown digest its name", () =>
+      Effect.gen(function*() {
+        const { layer, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        const sent = yield* layout.pushStream(store.fetch(layer))
+        assert.deepStrictEqual(sent, { digest: layer.digest, size: layer.size })
+        yield* Stream.runDrain(layout.fetch(layer))
+      }))
+
+    it.effect("keeps what it does not know of in index.json", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const layout = yield* OciLayout.make(yield* folder)
+        const strange = { schemaVersion: 2, "x-top": 1, manifests: [{ ...root, "x-entry": [true] }] }
+        yield* fs.writeFile(`${layout.path}/index.json`, json(strange))
+        yield* Copy.copy(store, layout, root, { tags: [v1] })
+        const text = yield* fs.readFileString(`${layout.path}/index.json`)
+        assert.include(text, "\"x-top\":1")
+        assert.include(text, "\"x-entry\":[true]")
+      }))
+
+    it.effect("refuses folders that are something else", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        assert.strictEqual((yield* Effect.flip(OciLayout.open(path))).reason._tag, "NotFound")
+        yield* fs.writeFileString(`${path}/notes.txt`, "mine")
+        assert.strictEqual((yield* Effect.flip(OciLayout.make(path))).reason._tag, "Invalid")
+        yield* fs.writeFileString(`${path}/oci-layout`, "{\"imageLayoutVersion\":\"2.0.0\"}")
+        assert.strictEqual((yield* Effect.flip(OciLayout.open(path))).reason._tag, "Invalid")
+      }))
+  })
+})
