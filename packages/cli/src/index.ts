@@ -2,3 +2,4 @@
 export * as Cli from "./Cli.ts"
 export * as Failed from "./Failed.ts"
 export * as Output from "./Output.ts"
+export * as Progress from "./Progress.ts"

@@ -129,6 +129,10 @@ export interface Options {
    */
   readonly onFailure?: "stop" | "finish" | undefined
   /**
+   * Is told of what happens, as it happens. It has to return at once: `events` is the same as a stream.
+   */
+  readonly onEvent?: ((event: Event) => void) | undefined
+  /**
    * How deep indexes may be nested before they are refused.
    *
    * @default 8
@@ -194,7 +198,10 @@ export const events = (
       ...options,
       mode: "write",
       known: presence(plan.graph),
-      emit: (event) => void Queue.offerUnsafe(queue, event)
+      onEvent: (event) => {
+        options?.onEvent?.(event)
+        Queue.offerUnsafe(queue, event)
+      }
     }).pipe(
       Effect.matchCauseEffect({
         onFailure: (cause) => Queue.failCause(queue, cause),

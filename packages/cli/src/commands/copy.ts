@@ -5,6 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Progress from "../Progress.ts"
 
 export const copy = Command.make("copy", {
   source: Argument.String("SRC").pipe(Argument.withDescription("the reference to copy")),
@@ -16,7 +17,8 @@ export const copy = Command.make("copy", {
 }, ({ concurrency, source, target }) =>
   report(Effect.gen(function*() {
     const remote = yield* Remote
-    const copied = yield* remote.copy(source, target, { concurrency })
+    const copied = yield* Progress.show(process.stderr, (onEvent) =>
+      remote.copy(source, target, { concurrency, onEvent }))
     yield* Console.log(String(copied.reference))
   }))).pipe(
     Command.withAlias("cp"),

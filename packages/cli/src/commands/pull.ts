@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Progress from "../Progress.ts"
 
 export const pull = Command.make("pull", {
   reference: Argument.String("REF"),
@@ -20,7 +21,7 @@ export const pull = Command.make("pull", {
     const layout = yield* OciLayout.make(folder)
     // Without a tag the layout could not say what in it was meant.
     const tags = tag === undefined ? [] : [tag]
-    yield* Copy.copy(source, layout, descriptor, { tags })
+    yield* Progress.show(process.stderr, (onEvent) => Copy.copy(source, layout, descriptor, { tags, onEvent }))
     if (tags.length === 0) yield* layout.list(descriptor)
     yield* Console.log(digest ?? descriptor.digest)
   }))).pipe(Command.withDescription("Pulls an image, index or artifact into an OCI layout folder"))

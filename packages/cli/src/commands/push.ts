@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Progress from "../Progress.ts"
 
 export const push = Command.make("push", {
   folder: Argument.String("DIR").pipe(Argument.withDescription("an OCI layout folder")),
@@ -22,6 +23,7 @@ export const push = Command.make("push", {
       : yield* Effect.catchIf(layout.resolve(named), (error) =>
         error.reason._tag === "NotFound" && digest === undefined, () =>
         OciLayout.sole(layout))
-    const copied = yield* remote.copy({ store: layout, descriptor }, reference)
+    const copied = yield* Progress.show(process.stderr, (onEvent) =>
+      remote.copy({ store: layout, descriptor }, reference, { onEvent }))
     yield* Console.log(String(copied.reference))
   }))).pipe(Command.withDescription("Pushes what an OCI layout folder holds"))

@@ -25,7 +25,6 @@ export interface Entry {
 interface Options extends WriteGraph.Options {
   readonly mode: "plan" | "write"
   readonly known?: ReadonlyMap<string, boolean> | undefined
-  readonly emit?: ((event: WriteGraph.Event) => void) | undefined
 }
 
 export const sizeOf = (node: WriteNode): Option.Option<number> =>
@@ -56,7 +55,7 @@ export const walk = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyMap<string, Entry>, CopyError.CopyError> {
   const maxDepth = options.maxDepth ?? 8
   const maxNodes = options.maxNodes ?? 100_000
-  const emit = options.emit ?? (() => {})
+  const emit = options.onEvent ?? (() => {})
   const permits = yield* Semaphore.make(options.concurrency ?? 16)
   const entries = new Map<string, Entry>()
 
