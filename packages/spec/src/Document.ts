@@ -5,8 +5,12 @@
  *
  * @since 1.0.0
  */
+import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Descriptor from "./Descriptor.ts"
+import * as Codec from "./internal/codec.ts"
+import { quote } from "./internal/quote.ts"
 import * as Shape from "./internal/shape.ts"
 import { isObject, type JsonObject, parse as parseJson } from "./Json.ts"
 import * as MediaType from "./MediaType.ts"
@@ -87,7 +91,8 @@ export type Document = Manifest | ImageIndex | Opaque
  *
  * `contentType` is what it was served as, or its descriptor's media type; parameters do not count. Where it, the
  * document's own `mediaType` and its shape disagree, two clients could see two different documents in the same bytes
- * (CVE-2021-41190), so it is refused. At most 4,096 layers and 10,000 members are read.
+ * (CVE-2021-41190), so it is refused; so is a key of the specification in another case, such as `Layers`. At most 4,096
+ * layers and 10,000 members are read.
  *
  * @category decoding
  * @since 1.0.0
@@ -95,10 +100,33 @@ export type Document = Manifest | ImageIndex | Opaque
 export const parse = (bytes: Uint8Array, contentType?: string | undefined): Result.Result<Document, SpecError> => {
   const served = contentType === undefined ? undefined : MediaType.withoutParameters(contentType)
   if (served !== undefined && !MediaType.isManifest(served) && !MediaType.isIndex(served)) {
-    if (!isGeneric(served)) return Result.succeed({ _tag: "Opaque", bytes, mediaType: served })
+    if (!isGeneric(served)) return opaque(bytes, served)
   }
   return Result.flatMap(parseJson(bytes, "manifest"), (json) => fromJson(bytes, json, served))
 }
+
+const invalid = (reason: SpecError["reason"], detail: string, path = "") =>
+  Result.fail(new SpecError({ document: "manifest", path, reason, detail }))
+
+// Nothing is read of it but whether it claims to be something that others would read.
+const opaque = (bytes: Uint8Array, served: string): Result.Result<Opaque, SpecError> => {
+  const json = Result.getOrElse(parseJson(bytes, "manifest"), () => undefined)
+  const declared = isObject(json) ? json["mediaType"] : undefined
+  return typeof declared === "string" && (MediaType.isManifest(declared) || MediaType.isIndex(declared))
+    ? invalid("MediaType", `was served as ${quote(served, 255)} but says it is ${declared}`, "mediaType")
+    : Result.succeed({ _tag: "Opaque", bytes, mediaType: served })
+}
+
+const known = Shape.keys(
+  "schemaVersion",
+  "mediaType",
+  "config",
+  "layers",
+  "manifests",
+  "subject",
+  "artifactType",
+  "annotations"
+)
 
 // What registries and files say that keep no media type of their own: the document has to say it.
 const isGeneric = (mediaType: string): boolean =>
@@ -110,18 +138,16 @@ const fromJson = (
   json: unknown,
   served: string | undefined
 ): Result.Result<Document, SpecError> => {
-  const fail = (reason: SpecError["reason"], detail: string, path = "") =>
-    Result.fail(new SpecError({ document: "manifest", path, reason, detail }))
-  if (!isObject(json)) return fail("Shape", "must be an object")
+  if (!isObject(json)) return invalid("Shape", "must be an object")
   const declared = json["mediaType"]
-  if (declared !== undefined && typeof declared !== "string") return fail("Shape", "must be a string", "mediaType")
+  if (declared !== undefined && typeof declared !== "string") return invalid("Shape", "must be a string", "mediaType")
   const named = served === undefined || isGeneric(served) ? undefined : served
   if (named !== undefined && declared !== undefined && declared !== named) {
-    return fail("MediaType", `was served as ${named} but says it is ${declared}`, "mediaType")
+    return invalid("MediaType", `was served as ${named} but says it is ${quote(declared, 255)}`, "mediaType")
   }
   const hasManifests = "manifests" in json
   const hasLayers = "layers" in json || "config" in json
-  if (hasManifests && hasLayers) return fail("MediaType", "has both manifests and layers")
+  if (hasManifests && hasLayers) return invalid("MediaType", "has both manifests and layers")
   const mediaType = named ?? declared ??
     (json["schemaVersion"] !== 2
       ? undefined
@@ -130,22 +156,26 @@ const fromJson = (
       : hasLayers
       ? MediaType.ociManifest
       : undefined)
-  if (mediaType === undefined) return fail("MediaType", "does not say what it is")
+  if (mediaType === undefined) return invalid("MediaType", "does not say what it is")
   if (MediaType.isIndex(mediaType)) {
-    if (hasLayers) return fail("MediaType", `says it is ${mediaType} but has the form of an image manifest`)
-    return schemaVersion2(json) ?? Shape.run("index", (shape) => index(shape, bytes, mediaType, json))
+    if (hasLayers) return invalid("MediaType", `says it is ${mediaType} but has the form of an image manifest`)
+    return schemaVersion2(json) ?? run("index", json, (shape) => index(shape, bytes, mediaType, json))
   }
   if (MediaType.isManifest(mediaType)) {
-    if (hasManifests) return fail("MediaType", `says it is ${mediaType} but has the form of an index`)
-    return schemaVersion2(json) ?? Shape.run("manifest", (shape) => manifest(shape, bytes, mediaType, json))
+    if (hasManifests) return invalid("MediaType", `says it is ${mediaType} but has the form of an index`)
+    return schemaVersion2(json) ?? run("manifest", json, (shape) => manifest(shape, bytes, mediaType, json))
   }
   return Result.succeed({ _tag: "Opaque", bytes, mediaType })
 }
 
 const schemaVersion2 = (json: JsonObject) =>
-  json["schemaVersion"] === 2 ? undefined : Result.fail(
-    new SpecError({ document: "manifest", path: "schemaVersion", reason: "Shape", detail: "must be 2" })
-  )
+  json["schemaVersion"] === 2 ? undefined : invalid("Shape", "must be 2", "schemaVersion")
+
+const run = <A>(document: string, json: JsonObject, read: (shape: Shape.Shape) => A) =>
+  Shape.run(document, (shape) => {
+    shape.exactKeys(json, "", known)
+    return read(shape)
+  })
 
 const common = (shape: Shape.Shape, json: JsonObject) => ({
   artifactType: shape.optional(json["artifactType"], "artifactType", shape.string),
@@ -194,3 +224,34 @@ export const successors = (document: Document): ReadonlyArray<Descriptor.Descrip
       return []
   }
 }
+
+/**
+ * Whether a value is a document that was read.
+ *
+ * @category guards
+ * @since 1.0.0
+ */
+export const isDocument = (u: unknown): u is Document =>
+  hasProperty(u, "bytes") && u.bytes instanceof Uint8Array && hasProperty(u, "_tag") &&
+  (u._tag === "Manifest" || u._tag === "ImageIndex" || u._tag === "Opaque")
+
+/**
+ * A document that was read.
+ *
+ * @category schemas
+ * @since 1.0.0
+ */
+export const Document = Schema.declare(isDocument, { identifier: "Document" })
+
+/**
+ * A document and its bytes: decoding is `parse`, encoding gives back the bytes as they were.
+ *
+ * @category schemas
+ * @since 1.0.0
+ */
+export const DocumentFromBytes = Schema.Uint8Array.pipe(
+  Schema.decodeTo(
+    Document,
+    Codec.fromResult((bytes: Uint8Array) => parse(bytes), (document: Document) => document.bytes)
+  )
+)

@@ -52,21 +52,31 @@ export interface Entry {
 }
 
 /**
- * Reads an error body as far as it is one; anything else has no entries. Never fails: it is read when something has gone
- * wrong already.
+ * Reads an error body as far as it is one; anything else has no entries, and of many the first 100 are read. Never fails:
+ * it is read when something has gone wrong already. Where it is JSON that this library would refuse in a document, `detail`
+ * is left out, for it may be nested without end.
  *
  * @category decoding
  * @since 1.0.0
  */
 export const parse = (bytes: Uint8Array): ReadonlyArray<Entry> => {
-  const json = Result.getOrElse(parseJson(bytes, "error body"), () => undefined)
+  const strict = parseJson(bytes, "error body")
+  const json = Result.isSuccess(strict) ? strict.success : parseLeniently(bytes)
   const errors = isObject(json) ? json["errors"] : undefined
   if (!Array.isArray(errors)) return []
   return errors.filter(isObject).slice(0, 100).map((error) => ({
     code: typeof error["code"] === "string" ? error["code"] : "UNKNOWN",
     message: typeof error["message"] === "string" ? error["message"] : "",
-    detail: error["detail"]
+    detail: Result.isSuccess(strict) ? error["detail"] : undefined
   }))
+}
+
+const parseLeniently = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
 }
 
 /**

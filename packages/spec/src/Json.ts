@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Result from "effect/Result"
+import { quote } from "./internal/quote.ts"
 import { SpecError } from "./SpecError.ts"
 
 /**
@@ -36,8 +37,8 @@ export const isObject = (u: unknown): u is JsonObject => typeof u === "object" &
  * **Details**
  *
  * Refused besides what JSON refuses: bytes that are not UTF-8, a byte order mark, lone surrogates, an object with the
- * same key twice, integers beyond 2^53 - 1 (which JavaScript would round), nesting deeper than `maxDepth`. Takes one pass
- * over the bytes before the platform's own parser.
+ * same key twice, integers beyond 2^53 - 1 (which JavaScript would round), numbers beyond what a double holds, nesting
+ * deeper than `maxDepth`. Takes time in proportion to the bytes, and never throws.
  *
  * @category decoding
  * @since 1.0.0
@@ -45,7 +46,6 @@ export const isObject = (u: unknown): u is JsonObject => typeof u === "object" &
 export const parse = (bytes: Uint8Array, document: string): Result.Result<unknown, SpecError> => {
   const fail = (reason: SpecError["reason"], detail: string, path = "") =>
     Result.fail(new SpecError({ document, path, reason, detail }))
-  if (depthOf(bytes) > maxDepth) return fail("Limit", `nested deeper than ${maxDepth} levels`)
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
     return fail("Syntax", "begins with a byte order mark")
   }
@@ -55,73 +55,62 @@ export const parse = (bytes: Uint8Array, document: string): Result.Result<unknow
   } catch {
     return fail("Syntax", "is not UTF-8")
   }
-  const reader = new Reader(text)
   try {
-    const value = reader.document()
-    return Result.succeed(value)
+    return Result.succeed(new Reader(text).document())
   } catch (error) {
-    // The reader throws nothing else; the recursion is bounded by the depth that was checked.
+    // The reader throws nothing else: its recursion is bounded by maxDepth.
     return error instanceof Refusal ? fail(error.reason, error.message, error.path) : fail("Syntax", "is not JSON")
   }
 }
 
-const depthOf = (bytes: Uint8Array): number => {
-  let depth = 0
-  let deepest = 0
-  let inString = false
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]
-    if (inString) {
-      if (byte === 0x5c) i++
-      else if (byte === 0x22) inString = false
-    } else if (byte === 0x22) inString = true
-    else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > deepest) deepest = depth
-    } else if (byte === 0x7d || byte === 0x5d) depth--
-  }
-  return deepest
-}
-
 class Refusal extends Error {
   readonly reason: SpecError["reason"]
-  readonly path: string
-  constructor(reason: SpecError["reason"], message: string, path = "") {
+  path = ""
+  constructor(reason: SpecError["reason"], message: string) {
     super(message)
     this.reason = reason
-    this.path = path
+  }
+
+  /** The same, seen from one level further out. */
+  within(member: string): Refusal {
+    this.path = this.path === "" || this.path.startsWith("[") ? member + this.path : `${member}.${this.path}`
+    return this
   }
 }
 
-const whitespace = /[ \t\n\r]*/y
-// The strings that need nothing done to them, which are nearly all.
-const plainString = /"([^"\\\u0000-\u001f]*)"/y
-const anyString = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 const number = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
-const word = /true|false|null/y
-const words = new Map<string, boolean | null>([["true", true], ["false", false], ["null", null]])
+const backslash = 0x5c
+const colon = 0x3a
+const comma = 0x2c
+const closeBrace = 0x7d
+const closeBracket = 0x5d
+const openBrace = 0x7b
+const openBracket = 0x5b
+const quotation = 0x22
 
+// JSON.parse tells neither of duplicate keys nor of rounded numbers, so the values are read here, by character code: for
+// each of thousands of manifests in a copy this runs once.
 class Reader {
   readonly text: string
   at = 0
+  depth = 0
   constructor(text: string) {
     this.text = text
   }
 
   document(): unknown {
     const value = this.value()
-    this.take(whitespace)
-    if (this.at !== this.text.length) throw this.unexpected()
-    return value
+    if (this.skip() === this.text.length) return value
+    throw this.unexpected()
   }
 
   private value(): unknown {
-    this.take(whitespace)
-    switch (this.text[this.at]) {
-      case "{":
+    switch (this.text.charCodeAt(this.skip())) {
+      case openBrace:
         return this.object()
-      case "[":
+      case openBracket:
         return this.array()
-      case "\"":
+      case quotation:
         return this.string()
       default:
         return this.scalar()
@@ -131,74 +120,110 @@ class Reader {
   private object(): JsonObject {
     // No prototype: keys come from strangers.
     const object: Record<string, unknown> = Object.create(null)
-    this.at++
-    for (let first = true;; first = false) {
-      if (this.next(first, "}")) return object
-      if (this.text[this.at] !== "\"") throw this.unexpected()
+    this.enter()
+    for (let first = true; !this.leaves(first, closeBrace); first = false) {
+      if (this.text.charCodeAt(this.at) !== quotation) throw this.unexpected()
       const key = this.string()
-      if (key in object) throw new Refusal("Syntax", `has the key ${JSON.stringify(key)} twice`)
-      this.take(whitespace)
-      if (this.text[this.at] !== ":") throw this.unexpected()
+      if (key in object) throw new Refusal("Syntax", `has the key ${quote(key)} twice`)
+      if (this.text.charCodeAt(this.skip()) !== colon) throw this.unexpected()
       this.at++
-      object[key] = this.value()
+      try {
+        object[key] = this.value()
+      } catch (error) {
+        throw error instanceof Refusal ? error.within(/^[\w$.-]{1,64}$/.test(key) ? key : `[${quote(key)}]`) : error
+      }
     }
+    return object
   }
 
   private array(): Array<unknown> {
     const array: Array<unknown> = []
-    this.at++
-    for (let first = true;; first = false) {
-      if (this.next(first, "]")) return array
-      array.push(this.value())
+    this.enter()
+    for (let first = true; !this.leaves(first, closeBracket); first = false) {
+      try {
+        array.push(this.value())
+      } catch (error) {
+        throw error instanceof Refusal ? error.within(`[${array.length}]`) : error
+      }
     }
+    return array
+  }
+
+  private enter(): void {
+    if (++this.depth > maxDepth) throw new Refusal("Limit", `is nested deeper than ${maxDepth} levels`)
+    this.at++
   }
 
   /** Steps over what separates members; true at the end. */
-  private next(first: boolean, end: string): boolean {
-    this.take(whitespace)
-    if (this.text[this.at] === end) {
+  private leaves(first: boolean, end: number): boolean {
+    if (this.text.charCodeAt(this.skip()) === end) {
       this.at++
+      this.depth--
       return true
     }
-    if (!first) {
-      if (this.text[this.at] !== ",") throw this.unexpected()
-      this.at++
-      this.take(whitespace)
-      if (this.text[this.at] === end) throw this.unexpected()
-    }
+    if (first) return false
+    if (this.text.charCodeAt(this.at) !== comma) throw this.unexpected()
+    this.at++
+    if (this.text.charCodeAt(this.skip()) === end) throw this.unexpected()
     return false
   }
 
   private string(): string {
-    const plain = this.take(plainString)
-    if (plain !== null) return plain[1]!
-    const escaped = this.take(anyString)
-    if (escaped === null) throw this.unexpected()
-    const string: string = JSON.parse(escaped[0])
+    const start = this.at
+    let isPlain = true
+    for (;;) {
+      const code = this.text.charCodeAt(++this.at)
+      if (code === quotation) break
+      if (code === backslash) {
+        isPlain = false
+        this.at++
+      } else if (!(code >= 0x20)) throw this.unexpected() // NaN is the end
+    }
+    this.at++
+    // A longer slice would be a view that keeps all of the text in memory for as long as one digest out of it is kept;
+    // JSON.parse copies.
+    return isPlain && this.at - start < 15 ? this.text.slice(start + 1, this.at - 1) : this.copied(start)
+  }
+
+  private copied(start: number): string {
+    let string: string
+    try {
+      string = JSON.parse(this.text.slice(start, this.at))
+    } catch {
+      throw new Refusal("Syntax", `has an escape that JSON does not know in the string at character ${start}`)
+    }
     if (!string.isWellFormed()) throw new Refusal("Syntax", "holds half of a surrogate pair")
     return string
   }
 
   private scalar(): unknown {
-    const digits = this.take(number)
-    if (digits !== null) {
-      const value = Number(digits[0])
-      const isInteger = digits[1] === undefined && digits[2] === undefined
-      if (isInteger && !Number.isSafeInteger(value)) {
-        throw new Refusal("Limit", `holds the number ${digits[0].slice(0, 40)}, beyond 2^53 - 1`)
-      }
-      return value
+    if (this.takes("true")) return true
+    if (this.takes("false")) return false
+    if (this.takes("null")) return null
+    number.lastIndex = this.at
+    const digits = number.exec(this.text)
+    if (digits === null) throw this.unexpected()
+    this.at = number.lastIndex
+    const value = Number(digits[0])
+    const isInteger = digits[1] === undefined && digits[2] === undefined
+    if (isInteger ? !Number.isSafeInteger(value) : !Number.isFinite(value)) {
+      throw new Refusal("Limit", `holds the number ${digits[0].slice(0, 40)}, beyond 2^53 - 1`)
     }
-    const name = this.take(word)
-    if (name === null) throw this.unexpected()
-    return words.get(name[0])
+    return value
   }
 
-  private take(pattern: RegExp): RegExpExecArray | null {
-    pattern.lastIndex = this.at
-    const match = pattern.exec(this.text)
-    if (match !== null) this.at = pattern.lastIndex
-    return match
+  private takes(word: string): boolean {
+    if (!this.text.startsWith(word, this.at)) return false
+    this.at += word.length
+    return true
+  }
+
+  /** Steps over whitespace. */
+  private skip(): number {
+    for (;; this.at++) {
+      const code = this.text.charCodeAt(this.at)
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return this.at
+    }
   }
 
   private unexpected(): Refusal {
@@ -206,7 +231,7 @@ class Reader {
       "Syntax",
       this.at >= this.text.length
         ? "ends too early"
-        : `does not go on with ${JSON.stringify(this.text[this.at])} at character ${this.at}`
+        : `does not go on with ${quote(this.text[this.at]!)} at character ${this.at}`
     )
   }
 }
