@@ -103,7 +103,7 @@ export const show = <A, E, R>(
       ...all.slice(0, most).map(line),
       ...(all.length > most ? [`and ${all.length - most} more`] : []),
       `${total.done} of ${total.found} done, ${bytes(total.bytes)} sent`
-    ].map((text) => text.slice(0, (screen.columns ?? 80) - 1))
+    ].map((text) => text.slice(0, (screen.columns || 80) - 1))
     screen.write(`${erase()}${lines.join("\n")}\n`)
     drawn = lines.length
   })
