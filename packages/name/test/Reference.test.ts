@@ -155,7 +155,7 @@ describe("Reference", () => {
   it("is text as JSON, and comes back from it", () => {
     const reference = Reference.parseUnsafe("ghcr.io/a/b:1")
     assert.strictEqual(JSON.stringify({ reference }), "{\"reference\":\"ghcr.io/a/b:1\"}")
-    const decoded = Schema.decodeUnknownSync(Reference.ReferenceFromString)("ghcr.io/a/b:1")
+    const decoded = Schema.decodeSync(Reference.ReferenceFromString)("ghcr.io/a/b:1")
     assert.isTrue(Equal.equals(decoded, reference))
     assert.strictEqual(Schema.encodeSync(Reference.ReferenceFromString)(decoded), "ghcr.io/a/b:1")
   })

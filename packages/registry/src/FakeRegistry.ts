@@ -132,7 +132,7 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
   readonly reset: Effect.Effect<void>
 }>()("@effect-oci/registry/FakeRegistry") {}
 
-const untagged = { defaultTag: undefined }
+const untagged = { defaultTag: "" }
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const plan = Fault.plan(...options.faults ?? [])

@@ -20,26 +20,30 @@ const first = <E, E2>(
   Stream.suspend(() => {
     let left = count
     return bytes.pipe(
-      Stream.takeUntil((chunk) => (left -= chunk.length) <= 0),
-      // `left` is below 0 by what the last chunk has too much.
-      Stream.map((chunk) => left < 0 ? chunk.subarray(0, chunk.length + left) : chunk),
+      Stream.map((chunk) => {
+        const taken = chunk.subarray(0, left)
+        left -= taken.length
+        return { taken, full: left === 0 }
+      }),
+      Stream.takeUntil(({ full }) => full),
+      Stream.map(({ taken }) => taken),
       count === 0 ? Stream.take(0) : (self) => self,
       Stream.concat(then)
     )
   })
 
-const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes): Reply => {
+const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, tellsLength = true): Reply => {
   const { body } = reply
   const bytes: Bytes = body._tag === "Stream"
     ? body.stream
     : body._tag === "Uint8Array"
     ? Stream.succeed(body.body)
     : Stream.empty
-  const length = reply.headers["content-length"]
+  const { "content-length": length, ...headers } = reply.headers
   return HttpServerResponse.stream(change(bytes), {
     status: reply.status,
-    headers: reply.headers,
-    ...(length === undefined ? {} : { contentLength: Number(length) })
+    headers,
+    ...(length === undefined || !tellsLength ? {} : { contentLength: Number(length) })
   })
 }
 
@@ -47,9 +51,7 @@ export const stall = (reply: Reply, after: number): Reply =>
   mapBody(reply, (bytes) => first(bytes, after, Stream.never))
 
 export const truncate = (reply: Reply, after: number, clean: boolean): Reply =>
-  clean
-    ? mapBody(HttpServerResponse.removeHeader(reply, "content-length"), (bytes) => first(bytes, after, Stream.empty))
-    : mapBody(reply, (bytes) => first(bytes, after, cut))
+  mapBody(reply, (bytes) => first<unknown, unknown>(bytes, after, clean ? Stream.empty : cut), !clean)
 
 export const corrupt = (reply: Reply, at: number): Reply =>
   mapBody(reply, (bytes) =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import * as Spool from "../../src/internal/spool.ts"
 
-const join = (parts: Iterable<Uint8Array>) => [...parts].flatMap((part) => [...part])
+const join = (parts: Iterable<Uint8Array>) => [...parts].flatMap((part) => Array.from(part))
 
 describe("Spool", () => {
   it.prop(

@@ -1,0 +1,218 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as FakeImage from "../src/FakeImage.ts"
+import * as FakeRegistry from "../src/FakeRegistry.ts"
+import * as Fault from "../src/Fault.ts"
+import { digestOf, encode } from "./registry.ts"
+
+const { FakeRegistry: Fake } = FakeRegistry
+const layer = FakeRegistry.layer({ hosts: ["ghcr.io", "docker.io", "localhost:5000"] })
+
+const execute = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.flatMap(HttpClient.HttpClient, (client) => client.execute(request))
+const get = (url: string) => execute(HttpClientRequest.get(url))
+
+describe("FakeRegistry", () => {
+  it.effect("has each host for itself, by the name that is dialled", () =>
+    Effect.gen(function*() {
+      const fake = yield* Fake
+      yield* fake.seed("docker.io/app:1", FakeImage.image())
+      assert.strictEqual((yield* get("https://registry-1.docker.io/v2/library/app/manifests/1")).status, 200)
+      assert.strictEqual((yield* get("https://ghcr.io/v2/library/app/manifests/1")).status, 404)
+      assert.strictEqual((yield* get("http://localhost:5000/v2/")).status, 200)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("knows no other host", () =>
+    Effect.gen(function*() {
+      for (const url of ["https://quay.io/v2/", "http://localhost:5001/v2/", "http://localhost/v2/"]) {
+        const error = yield* Effect.flip(get(url))
+        assert.strictEqual(error.reason._tag, "TransportError")
+        assert.deepPropertyVal(error.reason.cause, "code", "ENOTFOUND")
+      }
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("starts empty each time", () =>
+    Effect.gen(function*() {
+      for (let i = 0; i < 2; i++) {
+        yield* Effect.gen(function*() {
+          const fake = yield* Fake
+          assert.deepStrictEqual(yield* fake.tags("ghcr.io/app"), [])
+          yield* fake.seed("ghcr.io/app:1", FakeImage.image())
+          assert.deepStrictEqual(yield* fake.tags("ghcr.io/app"), ["1"])
+        }).pipe(Effect.provide(layer))
+      }
+    }))
+
+  it.effect("lets each host have its own rules", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* get("https://open.test/v2/")).status, 200)
+      assert.strictEqual((yield* get("https://closed.test/v2/")).status, 401)
+      const upload = HttpClientRequest.post("https://still.test/v2/a/blobs/uploads/")
+      assert.strictEqual((yield* execute(upload)).status, 405)
+    }).pipe(Effect.provide(FakeRegistry.layer({
+      hosts: [
+        "open.test",
+        { name: "closed.test", auth: { scheme: "basic", users: {} } },
+        { name: "still.test", settings: { readOnly: true } }
+      ]
+    }))))
+
+  describe("seed", () => {
+    it.effect("puts an index with all it names, under its tag", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const content = yield* FakeImage.index({ layers: 2 })
+        const root = yield* fake.seed("ghcr.io/acme/app:1.2", content)
+        assert.deepStrictEqual(root, content.root)
+        const stored = yield* fake.manifest("ghcr.io/acme/app:1.2")
+        assert.strictEqual(Option.getOrThrow(stored).digest, root.digest)
+        assert.deepStrictEqual(yield* fake.tags("ghcr.io/acme/app"), ["1.2"])
+        assert.deepStrictEqual(
+          yield* fake.blobs("ghcr.io/acme/app"),
+          content.blobs.map(({ descriptor }) => descriptor.digest).sort()
+        )
+        for (const { bytes, descriptor } of content.blobs) {
+          const response = yield* get(`https://ghcr.io/v2/acme/app/blobs/${descriptor.digest}`)
+          assert.deepStrictEqual(new Uint8Array(yield* response.arrayBuffer), bytes)
+          assert.deepStrictEqual(yield* fake.blob(`ghcr.io/acme/app@${descriptor.digest}`), Option.some(bytes))
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("leaves the tag out where there is none", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const image = yield* fake.seed("ghcr.io/app:1", FakeImage.image())
+        const sbom = yield* fake.seed(
+          "ghcr.io/app",
+          FakeImage.artifact({ artifactType: "application/x.sbom", subject: image })
+        )
+        assert.deepStrictEqual(yield* fake.tags("ghcr.io/app"), ["1"])
+        const referrers = yield* get(`https://ghcr.io/v2/app/referrers/${image.digest}`)
+        assert.include(yield* referrers.text, sbom.digest)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("passes authentication, meets no fault and is no request", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        yield* fake.seed("r.test/app:1", FakeImage.image())
+        assert.deepStrictEqual(yield* fake.tags("r.test/app"), ["1"])
+        assert.deepStrictEqual(yield* fake.requests, [])
+      }).pipe(
+        Effect.provide(FakeRegistry.layer({
+          hosts: ["r.test"],
+          auth: { scheme: "bearer", users: {} },
+          settings: { readOnly: true },
+          faults: [Fault.status(503).always()]
+        }))
+      ))
+
+    it.effect("dies of a host that is not there", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const exit = yield* Effect.exit(fake.seed("quay.io/app:1", FakeImage.image()))
+        assert.strictEqual(exit._tag, "Failure")
+        assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "quay.io")
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("requests", () => {
+    it.effect("tells what was asked, without secrets", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        yield* execute(
+          HttpClientRequest.get("https://ghcr.io/v2/app/tags/list?n=5", {
+            headers: { authorization: "Bearer s3cret", cookie: "s3cret", accept: "application/json" }
+          })
+        )
+        const requests = (yield* fake.requests).map(({ headers, ...made }) => {
+          const { authorization, cookie, accept } = headers
+          return { ...made, headers: { authorization, cookie, accept } }
+        })
+        assert.deepStrictEqual(requests, [{
+          method: "GET",
+          host: "ghcr.io",
+          path: "/v2/app/tags/list",
+          query: "?n=5",
+          headers: { authorization: "Bearer <redacted>", cookie: "<redacted>", accept: "application/json" },
+          status: 404
+        }])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("tells of a request that had no reply", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        yield* fake.inject(Fault.reset())
+        yield* Effect.flip(get("https://ghcr.io/v2/"))
+        assert.deepStrictEqual((yield* fake.requests).map(({ status }) => status), [undefined])
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("reset", () => {
+    it.effect("empties the registries and forgets what was ordered", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        yield* fake.seed("ghcr.io/app:1", FakeImage.image())
+        yield* fake.inject(Fault.status(503).always())
+        yield* get("https://ghcr.io/v2/")
+        yield* fake.reset
+        assert.deepStrictEqual(yield* fake.requests, [])
+        assert.deepStrictEqual(yield* fake.tags("ghcr.io/app"), [])
+        assert.strictEqual((yield* get("https://ghcr.io/v2/")).status, 200)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("bodies", () => {
+    const size = 8 * 1024 * 1024
+    const all = new Uint8Array(size).fill(7)
+    const url = `https://ghcr.io/v2/app/blobs/${digestOf(all)}`
+
+    it.effect("flow to the reader as they are pulled", () =>
+      Effect.gen(function*() {
+        const pieces = Stream.make(all.subarray(0, size / 2), all.subarray(size / 2))
+        yield* execute(
+          HttpClientRequest.post(`https://ghcr.io/v2/app/blobs/uploads/?digest=${digestOf(all)}`).pipe(
+            HttpClientRequest.bodyStream(pieces)
+          )
+        )
+        const response = yield* get(url)
+        const first = yield* Stream.runCollect(Stream.take(response.stream, 1))
+        assert.isBelow(first[0]!.length, size)
+        assert.strictEqual(yield* Stream.runFold(response.stream, () => 0, (n, chunk) => n + chunk.length), size)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("are asked of the writer as they are taken, and not at all where nobody wants them", () =>
+      Effect.gen(function*() {
+        let pulled = 0
+        const body = Stream.fromIterable(
+          (function*() {
+            for (; pulled < 100; pulled++) yield encode("x")
+          })(),
+          { chunkSize: 1 }
+        )
+        const put = (path: string) =>
+          execute(HttpClientRequest.put(`https://ghcr.io${path}`).pipe(HttpClientRequest.bodyStream(body)))
+        assert.strictEqual((yield* put("/v2/app/blobs/uploads/none?digest=x")).status, 404)
+        assert.strictEqual(pulled, 0)
+        const { headers } = yield* execute(HttpClientRequest.post("https://ghcr.io/v2/app/blobs/uploads/"))
+        const digest = digestOf("x".repeat(100))
+        assert.strictEqual((yield* put(`${headers["location"]}?digest=${digest}`)).status, 201)
+        assert.strictEqual(pulled, 100)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("that break are the client's own failure", () =>
+      Effect.gen(function*() {
+        const body = Stream.concat(Stream.make(encode("x")), Stream.fail("disk"))
+        const request = HttpClientRequest.post(`https://ghcr.io/v2/app/blobs/uploads/?digest=${digestOf("x")}`)
+        const error = yield* Effect.flip(execute(HttpClientRequest.bodyStream(request, body)))
+        assert.deepStrictEqual([error.reason._tag, error.reason.cause], ["TransportError", "disk"])
+        const fake = yield* Fake
+        assert.deepStrictEqual(yield* fake.blobs("ghcr.io/app"), [])
+      }).pipe(Effect.provide(layer)))
+  })
+})

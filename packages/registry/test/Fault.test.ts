@@ -1,0 +1,211 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as FakeRegistry from "../src/FakeRegistry.ts"
+import * as Fault from "../src/Fault.ts"
+import * as MemoryStorage from "../src/MemoryStorage.ts"
+import * as RegistryServer from "../src/RegistryServer.ts"
+import { digestOf, encode, sendTo } from "./registry.ts"
+
+const text = "hello world"
+const blob = `http://r.test/v2/a/blobs/${digestOf(text)}`
+const uploads = "http://r.test/v2/a/blobs/uploads/"
+
+const layer = FakeRegistry.layer({ hosts: ["r.test", "other.test"] })
+
+const get = (url: string) => Effect.flatMap(HttpClient.HttpClient, (client) => client.get(url))
+const textOf = (url: string) => Effect.flatMap(get(url), (response) => response.text)
+const statusOf = (url: string) => Effect.map(get(url), ({ status }) => status)
+const post = (url: string, body: string) =>
+  Effect.flatMap(
+    HttpClient.HttpClient,
+    (client) => client.execute(HttpClientRequest.post(url).pipe(HttpClientRequest.bodyUint8Array(encode(body))))
+  )
+
+/** A blob, and the faults that come after it. */
+const broken = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>) {
+  yield* post(`${uploads}?digest=${digestOf(text)}`, text)
+  const fake = yield* FakeRegistry.FakeRegistry
+  yield* fake.inject(...faults)
+})
+
+describe("Fault", () => {
+  describe("Plan", () => {
+    const ask = (plan: Fault.Plan, method: string, path: string, host = "r.test") =>
+      plan.next({ method, path, host })?._tag
+
+    it("strikes by method, path and host, so many times after so many", () => {
+      const plan = Fault.plan(Fault.status(503).on("PUT", "/manifests/").at("r.test").skip(1).times(2))
+      const asked = [
+        ask(plan, "GET", "/v2/a/manifests/1"),
+        ask(plan, "PUT", "/v2/a/blobs/1"),
+        ask(plan, "PUT", "/v2/a/manifests/1", "other.test"),
+        ...Array.from({ length: 5 }, () => ask(plan, "PUT", "/v2/a/manifests/1"))
+      ]
+      const none = undefined
+      assert.deepStrictEqual(asked, [none, none, none, none, "Status", "Status", none, none])
+    })
+
+    it("has the faults in the order they were ordered in", () => {
+      const plan = Fault.plan(Fault.status(503), Fault.reset().times(2), Fault.stall())
+      const asked = Array.from({ length: 5 }, () => ask(plan, "GET", "/"))
+      assert.deepStrictEqual(asked, ["Status", "Reset", "Reset", "Stall", undefined])
+    })
+
+    it("strikes for ever", () => {
+      const plan = Fault.plan(Fault.status(503).on("*").always())
+      for (let i = 0; i < 100; i++) assert.strictEqual(ask(plan, "GET", "/"), "Status")
+    })
+  })
+
+  describe("status", () => {
+    it.effect("answers with an error body, or what is given", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.status(503), Fault.status(502, { body: "<html>", headers: { via: "proxy" } }))
+        const first = yield* get(blob)
+        assert.strictEqual(first.status, 503)
+        assert.include(yield* first.text, `"code"`)
+        const second = yield* get(blob)
+        assert.deepStrictEqual([second.status, yield* second.text, second.headers["via"]], [502, "<html>", "proxy"])
+        assert.strictEqual(yield* textOf(blob), text)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("SRV-44: says with 429 when to come back", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.rateLimit(7))
+        const answer = yield* get(blob)
+        assert.deepStrictEqual([answer.status, answer.headers["retry-after"]], [429, "7"])
+        assert.include(yield* answer.text, "TOOMANYREQUESTS")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("asks for no body", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.status(503))
+        const client = yield* HttpClient.HttpClient
+        const answer = yield* client.execute(
+          HttpClientRequest.post(uploads).pipe(HttpClientRequest.bodyStream(Stream.never))
+        )
+        assert.strictEqual(answer.status, 503)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("reset", () => {
+    it.effect("cuts the connection at once", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.reset())
+        const error = yield* Effect.flip(get(blob))
+        assert.strictEqual(error.reason._tag, "TransportError")
+        assert.include(String(error.reason.cause), "ECONNRESET")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("cuts it within the request's body, which the registry has by then", () =>
+      Effect.gen(function*() {
+        const { headers } = yield* post(uploads, "")
+        const location = `http://r.test${headers["location"]}`
+        yield* broken(Fault.reset(6).on("PATCH"))
+        const client = yield* HttpClient.HttpClient
+        const patch = (body: Stream.Stream<Uint8Array>) =>
+          client.execute(HttpClientRequest.patch(location).pipe(HttpClientRequest.bodyStream(body)))
+        const error = yield* Effect.flip(patch(Stream.make(encode("hell"), encode("o world"))))
+        assert.strictEqual(error.reason._tag, "TransportError")
+        assert.strictEqual((yield* get(location)).headers["range"], "0-5")
+        assert.strictEqual((yield* patch(Stream.make(encode("world")))).headers["range"], "0-10")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("does what was asked and loses the reply", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.lostReply.on("POST"))
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(post(`${uploads}?digest=${digestOf(text)}`, text))))
+        assert.strictEqual(yield* textOf(blob), text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("stall", () => {
+    it.effect("never answers, to anybody who waits", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.stall())
+        const fiber = yield* Effect.forkChild(Effect.timeoutOption(get(blob), "1 hour"))
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "None")
+        assert.strictEqual(yield* textOf(blob), text)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("goes silent within the body", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.stall(5))
+        const response = yield* get(blob)
+        const seen: Array<number> = []
+        const fiber = yield* Effect.forkChild(
+          Effect.timeoutOption(
+            Stream.runForEach(response.stream, (chunk) => Effect.sync(() => seen.push(...chunk))),
+            "1 hour"
+          )
+        )
+        yield* TestClock.adjust("1 hour")
+        yield* Fiber.join(fiber)
+        assert.strictEqual(new TextDecoder().decode(new Uint8Array(seen)), "hello")
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("truncate", () => {
+    it.effect("cuts the reply's body, whose length was told", () =>
+      Effect.gen(function*() {
+        for (const after of [0, 5]) {
+          yield* broken(Fault.truncate(after).on("GET"))
+          const response = yield* get(blob)
+          assert.strictEqual(response.headers["content-length"], "11")
+          const seen: Array<number> = []
+          const exit = yield* Effect.exit(
+            Stream.runForEach(response.stream, (chunk) => Effect.sync(() => seen.push(...chunk)))
+          )
+          assert.isTrue(Exit.isFailure(exit))
+          assert.strictEqual(seen.length, after)
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("ends it early, as if that were all", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.truncate(5, { clean: true }).on("GET"))
+        const response = yield* get(blob)
+        assert.isUndefined(response.headers["content-length"])
+        assert.strictEqual(yield* response.text, "hello")
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("corrupt", () => {
+    it.effect("flips one bit on the way, and none in the storage", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.corrupt(6).on("GET"))
+        assert.strictEqual(yield* textOf(blob), "hello vorld")
+        assert.strictEqual(yield* textOf(blob), text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("latency", () => {
+    it.effect("answers later", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.latency("3 seconds"))
+        const fiber = yield* Effect.forkChild(statusOf(blob))
+        yield* TestClock.adjust("2999 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(yield* Fiber.join(fiber), 200)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("guard", () => {
+    it.effect("stands before any registry", () =>
+      Effect.gen(function*() {
+        const send = sendTo(Fault.guard(RegistryServer.app, Fault.plan(Fault.status(500), Fault.reset())))
+        assert.strictEqual((yield* send("GET", "/v2/")).status, 500)
+        assert.strictEqual((yield* Effect.flip(send("GET", "/v2/")))._tag, "Disconnected")
+        assert.strictEqual((yield* send("GET", "/v2/")).status, 200)
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+  })
+})
