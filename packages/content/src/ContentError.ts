@@ -73,6 +73,22 @@ export class Invalid extends Schema.Error<Invalid>("@effect-oci/content/ContentE
 }
 
 /**
+ * The place does not take a document because it lacks something that the document names.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export class Incomplete extends Schema.Error<Incomplete>("@effect-oci/content/ContentError/Incomplete")({
+  _tag: Schema.tag("Incomplete"),
+  detail: Schema.String
+}) {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
  * No room is left where the content was to be kept.
  *
  * @category errors
@@ -126,7 +142,16 @@ export class Unavailable extends Schema.Error<Unavailable>("@effect-oci/content/
  * @category errors
  * @since 1.0.0
  */
-export const Reason = Schema.Union([NotFound, DigestMismatch, SizeMismatch, Invalid, NoSpace, Refused, Unavailable])
+export const Reason = Schema.Union([
+  NotFound,
+  DigestMismatch,
+  SizeMismatch,
+  Invalid,
+  Incomplete,
+  NoSpace,
+  Refused,
+  Unavailable
+])
 
 /**
  * The reasons of a `ContentError`.

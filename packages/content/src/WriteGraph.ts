@@ -72,7 +72,7 @@ export interface Runnable {
  *
  * - `Found`: a node was discovered
  * - `Started`: the target lacks it; it is being written
- * - `Bytes`: so many more of its bytes have left for the target
+ * - `Bytes`: so many more of its bytes have left for the target; fewer than none where some are to be sent again
  * - `Done`: it is at the target
  *
  * @category models

@@ -15,7 +15,7 @@ import * as Bytes from "./Bytes.ts"
 import { ContentError, Unavailable } from "./ContentError.ts"
 import * as CopyError from "./CopyError.ts"
 import * as Hasher from "./Hasher.ts"
-import type { Outcome, Source, Target } from "./Store.ts"
+import type { Body, Outcome, Source, Target } from "./Store.ts"
 import * as Successors from "./Successors.ts"
 
 /**
@@ -94,10 +94,29 @@ export interface WriteNode {
 const nothing: Effect.Effect<ReadonlyArray<WriteNode>> = Effect.succeed([])
 const absent = () => Effect.succeed(false)
 
-const counted = <E, R>(self: Stream.Stream<Uint8Array, E, R>, progress: (bytes: number) => void) =>
-  Stream.mapArray(self, (chunks) => {
-    for (const chunk of chunks) progress(chunk.length)
-    return chunks
+/** Tells of the bytes of a body; those that are sent again are taken back first, so that the sum is what is there. */
+const counted = <E, R>(body: Body<E, R>, progress: (bytes: number) => void): Body<E, R> => {
+  let at = 0
+  return (offset) =>
+    Stream.suspend(() => {
+      if (offset !== at) progress(offset - at)
+      at = offset
+      return Stream.mapArray(body(offset), (chunks) => {
+        for (const chunk of chunks) {
+          at += chunk.length
+          progress(chunk.length)
+        }
+        return chunks
+      })
+    })
+}
+
+/** Bytes that arrived wrong may have been changed on the way: they are fetched once more, and that is all. */
+const refetched = <A>(self: Effect.Effect<A, CopyError.CopyError>): Effect.Effect<A, CopyError.CopyError> =>
+  Effect.retry(self, {
+    times: 1,
+    while: ({ reason, side }) =>
+      side === "source" && (reason.reason._tag === "DigestMismatch" || reason.reason._tag === "SizeMismatch")
   })
 
 /**
@@ -149,14 +168,14 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options?: Conte
     target.push(
       descriptor,
       // Named on its way out of the source, so that the target's own failures cannot be taken for it.
-      (offset) =>
-        counted(
-          Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest)),
-          progress
-        ),
+      counted(
+        (offset) => Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest)),
+        progress
+      ),
       { mountFrom: [...Option.toArray(source.repository), ...(options?.mountFrom ?? [])] }
     ).pipe(
       Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
+      refetched,
       Effect.map((outcome) => ({ outcome, descriptor, bytes: Option.none() }))
     )
 })
@@ -169,7 +188,8 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options?: C
     bytes !== undefined ? Effect.succeed(bytes) : source.fetch(descriptor).pipe(
       Bytes.collect({ location: source.location }),
       Effect.tap((all) => Effect.sync(() => bytes = all)),
-      Effect.mapError(atSource)
+      Effect.mapError(atSource),
+      refetched
     )
   )
   return {
@@ -225,18 +245,21 @@ export const stream = <E>(
   isPresent: absent,
   discover: nothing,
   write: ({ target, progress }) =>
-    target.pushStream(counted(
-      Stream.mapError(bytes, (cause) =>
-        CopyError.at("source", id)(
-          new ContentError({
-            operation: "read",
-            location: id,
-            reason: new Unavailable({ detail: `stream ${id} failed` }),
-            cause
-          })
-        )),
-      progress
-    )).pipe(
+    target.pushStream(
+      counted(
+        () =>
+          Stream.mapError(bytes, (cause) =>
+            CopyError.at("source", id)(
+              new ContentError({
+                operation: "read",
+                location: id,
+                reason: new Unavailable({ detail: `stream ${id} failed` }),
+                cause
+              })
+            )),
+        progress
+      )(0)
+    ).pipe(
       Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", id)(error))),
       Effect.map(({ digest, size }): Written => ({
         outcome: "sent",

@@ -70,15 +70,18 @@ export const get = (
 ): Stream.Stream<Uint8Array, RegistryError, Transport> =>
   Stream.suspend(() => {
     let received = offset
-    return Stream.unwrap(Effect.map(RetryPolicy.RetryPolicy, (policy) =>
-      Stream.suspend(() => open(repository, descriptor, received)).pipe(
-        Stream.mapArray((chunks) => {
-          for (const chunk of chunks) received += chunk.length
-          return chunks
-        }),
-        Stream.retry(policy),
-        Stream.provideService(RetryPolicy.Answer, Retry.noAnswer)
-      )))
+    return Stream.unwrap(Effect.map(
+      Retry.policy(() => received),
+      (policy) =>
+        Stream.suspend(() => open(repository, descriptor, received)).pipe(
+          Stream.mapArray((chunks) => {
+            for (const chunk of chunks) received += chunk.length
+            return chunks
+          }),
+          Stream.retry(policy),
+          Stream.provideService(RetryPolicy.Answer, Retry.answered)
+        )
+    ))
   })
 
 const open = (repository: Repository.Repository, descriptor: Descriptor.Descriptor, offset: number) =>

@@ -4,7 +4,7 @@
  * @since 1.0.0
  */
 import * as Bytes from "@effect-oci/content/Bytes"
-import { ContentError, Invalid, NotFound, Refused, Unavailable } from "@effect-oci/content/ContentError"
+import { ContentError, Incomplete, Invalid, NotFound, Refused, Unavailable } from "@effect-oci/content/ContentError"
 import type { Store } from "@effect-oci/content/Store"
 import * as Verify from "@effect-oci/content/Verify"
 import type * as Digest from "@effect-oci/name/Digest"
@@ -31,7 +31,16 @@ export const contentError =
   (operation: ContentError["operation"], location: string) => (error: RegistryError): ContentError =>
     new ContentError({ operation, location, reason: reasonOf(error), cause: error })
 
+// What registries say of a manifest that names what they do not have.
+const incomplete = new Set(["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"])
+
 const reasonOf = (error: RegistryError): ContentError["reason"] => {
+  if (
+    error.method === "PUT" && "diagnostics" in error.reason &&
+    error.reason.diagnostics.some(({ code }) => incomplete.has(code))
+  ) {
+    return new Incomplete({ detail: error.message })
+  }
   switch (error.reason._tag) {
     case "NotFound":
       return new NotFound({ what: error.url })
@@ -46,6 +55,7 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
       return new Invalid({ detail: error.reason.detail })
     case "RateLimited":
     case "Unavailable":
+    case "SessionLost":
       return new Unavailable({ detail: error.message })
     case "Unreachable":
       return error.reason.transient

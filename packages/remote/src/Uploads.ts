@@ -11,7 +11,8 @@ import type * as Digest from "@effect-oci/name/Digest"
 import * as DigestModule from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
-import { isRegistryError, type RegistryError } from "@effect-oci/transport/RegistryError"
+import * as Redact from "@effect-oci/transport/Redact"
+import { isRegistryError, ProtocolViolation, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
@@ -41,13 +42,31 @@ export interface Options {
 }
 
 /**
+ * How much is held in memory and sent at once where a blob goes in chunks, in bytes, unless the registry wants larger ones.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const chunkSize = 8 * 1024 * 1024
+
+/** A session as the registry has last told of it. */
+interface Session {
+  url: string
+  /** How many bytes it has. */
+  offset: number
+  readonly chunkSize: number
+}
+
+/**
  * Sends a blob of a known digest: POST, then PUT with the body.
  *
  * **Details**
  *
- * Does not ask first whether the repository has it. When the reply to the PUT is lost, the registry is asked before
- * anything is sent again. The registry compares the digest; the session is cancelled when the push fails or is
- * interrupted. The body is run once for each time it is sent.
+ * Does not ask first whether the repository has it. When a connection breaks, the registry is asked whether it has the
+ * blob all the same, then how much of it arrived, and the upload goes on from there; where it kept nothing the blob is sent
+ * anew, in chunks if it is a large one. The registry compares the digest; bytes that were not the right ones after a resume
+ * are sent once more. The session is cancelled when the push fails or is interrupted. The body is run once for each time
+ * that something is sent.
  *
  * @category writing
  * @since 1.0.0
@@ -62,34 +81,102 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     other.registry.name === repository.registry.name && other.path !== repository.path
   )
   const client = yield* Request.client(repository, "push", from === undefined ? [] : [from])
+  let session: Session | undefined
   let attempts = 0
-  const attempt = Effect.gen(function*() {
-    if (attempts++ > 0 && (yield* Retry.once(Blobs.exists(repository, descriptor.digest)))) return "sent" as const
-    const opened = yield* Retry.once(start(client, repository, {
-      // What could not be mounted once is not mounted later.
-      ...(from === undefined || attempts > 1 ? {} : { mount: descriptor.digest, from: from.path }),
-      ...(DigestModule.algorithm(descriptor.digest) === "sha256" ? {} : { "digest-algorithm": "sha512" })
-    }))
-    if (opened === "mounted") return opened
-    yield* cancelled(client, opened, send(client, opened, descriptor, body))
-    return "sent" as const
+  let isChunked = false
+  let isDoubted = false
+  let last: RegistryError | undefined
+  // The furthest that any session came: what the registry has lost again is no progress.
+  let furthest = 0
+
+  /** What the registry has of it after a failure; a large blob goes in chunks where it kept nothing of what was cut off. */
+  const resume = Effect.fnUntraced(function*(before: Session): Effect.fn.Return<Session | undefined, RegistryError> {
+    const now = yield* status(client, before)
+    const hasKept = now !== undefined && now.offset > before.offset
+    if (!hasKept && last?.reason._tag === "Unreachable") isChunked = descriptor.size > before.chunkSize
+    return now === undefined || now.offset > descriptor.size ? undefined : now
   })
-  return yield* Retry.operation(attempt, isRegistryErrorOf<E>)
+
+  const attempt = Effect.gen(function*() {
+    if (attempts++ > 0) {
+      if (yield* Retry.once(Blobs.exists(repository, descriptor.digest))) return "sent" as const
+      if (session !== undefined) session = yield* resume(session)
+    }
+    if (session === undefined) {
+      // What could not be mounted once is not mounted later.
+      const mount = from !== undefined && attempts === 1
+      const response = yield* start(client, repository, {
+        ...(mount ? { mount: descriptor.digest, from: from.path } : {}),
+        ...(DigestModule.algorithm(descriptor.digest) === "sha256" ? {} : { "digest-algorithm": "sha512" })
+      })
+      if (mount && response.status === 201) return "mounted" as const
+      session = yield* sessionOf(response)
+    }
+    const told = (offset: number) => furthest = Math.max(furthest, offset)
+    told(session.offset)
+    const rest = body(session.offset)
+    yield* complete(client, session, descriptor, isChunked ? yield* sendChunks(client, session, rest, told) : rest)
+    return "sent" as const
+  }).pipe(
+    Effect.mapError((error) => {
+      if (!isRegistryError(error)) return error
+      last = error
+      if (isDoubted || !isWrongDigest(error)) return error
+      // Something changed on the way, or the parts of a resumed upload were not parts of one thing: once more, as a whole.
+      isDoubted = true
+      session = undefined
+      return lost(error)
+    })
+  )
+  return yield* Retry.operation(attempt, () => furthest).pipe(
+    Effect.onExit((exit) => Exit.isSuccess(exit) || session === undefined ? Effect.void : cancel(client, session))
+  )
 })
 
-const isRegistryErrorOf = <E>(error: E | RegistryError): error is RegistryError => isRegistryError(error)
+const codes = (error: RegistryError): ReadonlyArray<string> =>
+  "diagnostics" in error.reason ? error.reason.diagnostics.map(({ code }) => code) : []
 
-/** Opens a session; gives its URL, or says that there is nothing left to send. */
+const isWrongDigest = (error: RegistryError): boolean =>
+  error.reason._tag === "Rejected" && codes(error).includes("DIGEST_INVALID")
+
+/** What a registry answers where it does not know a session, or not in this state. */
+const isLost = (error: RegistryError): boolean =>
+  error.reason._tag === "NotFound" ||
+  (error.reason._tag === "Rejected" &&
+    (error.status === 416 || codes(error).some((code) => code.startsWith("BLOB_UPLOAD_"))))
+
+const lost = (error: RegistryError): RegistryError =>
+  "diagnostics" in error.reason
+    ? new RegistryError({
+      method: error.method,
+      url: error.url,
+      reason: new SessionLost({ status: error.reason.status, diagnostics: error.reason.diagnostics })
+    })
+    : error
+
+const orLost = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R>): Effect.Effect<A, E | RegistryError, R> =>
+  Effect.mapError(self, (error) => isRegistryError(error) && isLost(error) ? lost(error) : error)
+
+/** Asks for a session. */
 const start = Effect.fnUntraced(function*(
   client: Client,
   repository: Repository.Repository,
   urlParams: Record<string, string>
-): Effect.fn.Return<string | "mounted", RegistryError> {
-  const response = yield* client.post(Request.path(repository, "blobs/uploads/"), { urlParams })
-  yield* ResponseBody.discard(response)
-  if (response.status === 201 && "mount" in urlParams) return "mounted"
-  return yield* location(response)
+): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+  const post = Effect.tap(
+    Retry.once(client.post(Request.path(repository, "blobs/uploads/"), { urlParams })),
+    ResponseBody.discard
+  )
+  const response = yield* post
+  // Some registries forget it now and then.
+  return response.headers["location"] === undefined ? yield* post : response
 })
+
+const sessionOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Session, RegistryError> => {
+  const least = Number(response.headers["oci-chunk-min-length"] ?? 0)
+  const chunk = Math.max(chunkSize, Number.isSafeInteger(least) ? least : 0)
+  return Effect.map(location(response), (url) => ({ url, offset: 0, chunkSize: chunk }))
+}
 
 /** The session's URL as it was given: relative to the request or absolute, its query untouched. */
 const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string, RegistryError> => {
@@ -101,6 +188,28 @@ const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
     ? Effect.fail(Request.violation(response, "the upload session is not reached by https"))
     : Effect.succeed(url.href)
 }
+
+/** The session's URL after a request to it: registries may leave it out where it stays the same. */
+const moved = (response: HttpClientResponse.HttpClientResponse, before: string) =>
+  response.headers["location"] === undefined ? Effect.succeed(before) : location(response)
+
+/** How much of it the registry has; nothing where the session is gone, or it cannot say. */
+const status = (client: Client, session: Session): Effect.Effect<Session | undefined, RegistryError> =>
+  Retry.once(client.get(session.url)).pipe(
+    Effect.tap(ResponseBody.discard),
+    Effect.flatMap((response) =>
+      Effect.map(moved(response, session.url), (url) => {
+        const last = /^(?:bytes[ =])?0-(\d{1,16})$/.exec(response.headers["range"] ?? "")
+        // `0-0` is what registries say of one byte and, having no way to say it, of none.
+        const offset = last === null || last[1] === "0" ? 0 : Number(last[1]) + 1
+        return { ...session, url, offset }
+      })
+    ),
+    Effect.catchIf(
+      (error) => ["NotFound", "Rejected", "Denied"].includes(error.reason._tag),
+      () => Effect.undefined
+    )
+  )
 
 const withDigest = (session: string, digest: Digest.Digest): string =>
   `${session}${session.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`
@@ -118,46 +227,72 @@ const tapped = <E, R>(body: Stream.Stream<Uint8Array, E, R>) =>
     return { stream, reveal }
   })
 
-const send = Effect.fnUntraced(function*<E, R>(
+const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
+
+/** Sends what is left of a blob and closes the session with its digest. */
+const complete = Effect.fnUntraced(function*<E, R>(
   client: Client,
-  session: string,
+  session: Session,
   descriptor: Descriptor.Descriptor,
-  body: Body<E, R>
+  body: Stream.Stream<Uint8Array, E, R>
 ): Effect.fn.Return<void, E | RegistryError, R> {
-  const { reveal, stream } = yield* tapped(body(0))
-  const response = yield* reveal(Retry.once(client.put(withDigest(session, descriptor.digest), {
-    body: descriptor.size === 0
+  const { reveal, stream } = yield* tapped(body)
+  const { offset } = session
+  const left = descriptor.size - offset
+  const response = yield* orLost(reveal(Retry.body(client.put(withDigest(session.url, descriptor.digest), {
+    ...(offset === 0 || left === 0 ? {} : { headers: range(offset, left) }),
+    body: left === 0
       ? HttpBody.uint8Array(new Uint8Array(0), octets)
-      : HttpBody.stream(stream, octets, descriptor.size)
-  })))
+      : HttpBody.stream(stream, octets, left)
+  }))))
   yield* ResponseBody.discard(response)
 })
 
 const octets = "application/octet-stream"
 
-/** Tells the registry to forget a session that was not completed. */
-const cancelled = <A, E, R>(client: Client, session: string, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.onExit(self, (exit) =>
-    Exit.isSuccess(exit) ? Effect.void : Retry.once(client.del(session)).pipe(
-      Effect.flatMap(ResponseBody.discard),
-      Effect.timeout("2 seconds"),
-      Effect.ignore
-    ))
+/** Sends a stream in chunks, moving the session on with each; gives what is left for the request that closes it. */
+const sendChunks = Effect.fnUntraced(function*<E, R>(
+  client: Client,
+  session: Session,
+  body: Stream.Stream<Uint8Array, E, R>,
+  told: (offset: number) => void
+): Effect.fn.Return<Stream.Stream<never>, E | RegistryError, R> {
+  yield* Stream.runForEach(
+    chunked(body, session.chunkSize),
+    (chunk) => Effect.tap(sendChunk(client, session, chunk), () => Effect.sync(() => told(session.offset)))
+  )
+  return Stream.empty
+})
 
-/**
- * How much of a streamed blob is held in memory and sent at once, in bytes, unless the registry wants larger chunks.
- *
- * @category constants
- * @since 1.0.0
- */
-export const chunkSize = 8 * 1024 * 1024
+const sendChunk = Effect.fnUntraced(function*(
+  client: Client,
+  session: Session,
+  chunk: Uint8Array
+): Effect.fn.Return<void, RegistryError> {
+  const response = yield* orLost(Retry.body(client.patch(session.url, {
+    headers: range(session.offset, chunk.length),
+    body: HttpBody.uint8Array(chunk, octets)
+  })))
+  yield* ResponseBody.discard(response)
+  session.offset += chunk.length
+  session.url = yield* moved(response, session.url)
+})
+
+/** Tells the registry to forget a session that was not completed. */
+const cancel = (client: Client, session: Session): Effect.Effect<void> =>
+  Retry.once(client.del(session.url)).pipe(
+    Effect.flatMap(ResponseBody.discard),
+    Effect.timeout("2 seconds"),
+    Effect.ignore
+  )
 
 /**
  * Sends a blob whose digest is known only at its end: POST, a PATCH for each chunk, and PUT with the digest.
  *
  * **Details**
  *
- * Holds one chunk of `chunkSize` in memory. The stream is run once, so the push as a whole is not retried.
+ * Holds one chunk of `chunkSize` in memory, and sends what is missing of it again when a connection breaks. The stream is
+ * run once: a registry that loses the session ends the push.
  *
  * @category writing
  * @since 1.0.0
@@ -167,31 +302,54 @@ export const pushStream = Effect.fn("Uploads.pushStream")(function*<E, R>(
   body: Stream.Stream<Uint8Array, E, R>
 ): Effect.fn.Return<Sent, E | RegistryError, R | Transport> {
   const client = yield* Request.client(repository, "push")
-  const opened = yield* client.post(Request.path(repository, "blobs/uploads/"))
-  yield* ResponseBody.discard(opened)
-  const least = Number(opened.headers["oci-chunk-min-length"] ?? 0)
+  const session = yield* Retry.operation(Effect.flatMap(start(client, repository, {}), sessionOf))
   const hasher = (yield* Hasher.Hashing)("sha256")
-  let session = yield* location(opened)
   let size = 0
-  const patch = (chunk: Uint8Array) =>
-    Effect.gen(function*() {
-      hasher.update(chunk)
-      const response = yield* client.patch(session, {
-        headers: { "content-range": `${size}-${size + chunk.length - 1}` },
-        body: HttpBody.uint8Array(chunk, octets)
-      })
-      yield* ResponseBody.discard(response)
-      size += chunk.length
-      if (response.headers["location"] !== undefined) session = yield* location(response)
+
+  const resumed = <A>(self: (done: number) => Effect.Effect<A, RegistryError>, length: number) => {
+    let attempts = 0
+    const attempt = Effect.gen(function*() {
+      if (attempts++ > 0) {
+        const now = yield* status(client, session)
+        if (now === undefined || now.offset < size || now.offset > size + length) return yield* gone
+        Object.assign(session, now)
+      }
+      return yield* self(session.offset - size)
     })
-  const all = Effect.gen(function*() {
-    yield* Stream.runForEach(chunked(body, Math.max(chunkSize, Number.isSafeInteger(least) ? least : 0)), patch)
-    const digest = hasher.digest()
-    const response = yield* client.put(withDigest(session, digest), { body: HttpBody.empty })
-    yield* ResponseBody.discard(response)
-    return { digest, size }
-  })
-  return yield* cancelled(client, session, all)
+    return Retry.operation(attempt, () => session.offset)
+  }
+  const gone = Effect.suspend(() =>
+    new RegistryError({
+      method: "GET",
+      url: Redact.url(session.url),
+      reason: new ProtocolViolation({ detail: "the upload session was lost, and the stream cannot be read again" })
+    })
+  )
+
+  const patch = (chunk: Uint8Array) =>
+    Effect.suspend(() => {
+      hasher.update(chunk)
+      return Effect.map(
+        resumed(
+          (done) => done === chunk.length ? Effect.void : sendChunk(client, session, chunk.subarray(done)),
+          chunk.length
+        ),
+        () => void (size += chunk.length)
+      )
+    })
+
+  return yield* Effect.gen(function*() {
+    yield* Stream.runForEach(chunked(body, session.chunkSize), patch)
+    const descriptor = { mediaType: octets, digest: hasher.digest(), size }
+    let attempts = 0
+    const close = Effect.suspend(() =>
+      attempts++ === 0 ? Effect.succeed(false) : Retry.once(Blobs.exists(repository, descriptor.digest))
+    ).pipe(
+      Effect.flatMap((isThere) => isThere ? Effect.void : complete(client, session, descriptor, Stream.empty))
+    )
+    yield* Retry.operation(close)
+    return { digest: descriptor.digest, size }
+  }).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : cancel(client, session)))
 })
 
 /** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */

@@ -132,6 +132,18 @@ export class Unreachable extends Schema.Error<Unreachable>("@effect-oci/transpor
 }) {}
 
 /**
+ * The registry has no such upload session any more, or has other bytes in it than were sent: the session's state has to be
+ * asked for, and where there is none the upload begun anew.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class SessionLost extends Schema.Error<SessionLost>("@effect-oci/transport/RegistryError/SessionLost")({
+  _tag: Schema.tag("SessionLost"),
+  ...response
+}) {}
+
+/**
  * The reply breaks the protocol, or would lead where this client does not go.
  *
  * @category reasons
@@ -181,6 +193,7 @@ export const Reason = Schema.Union([
   RateLimited,
   Unavailable,
   Rejected,
+  SessionLost,
   Unreachable,
   ProtocolViolation,
   ContentMismatch,
@@ -233,6 +246,7 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
     switch (this.reason._tag) {
       case "RateLimited":
       case "Unavailable":
+      case "SessionLost":
         return true
       case "Unreachable":
         return this.reason.transient
@@ -301,6 +315,8 @@ const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string =>
       return " registry unavailable"
     case "Rejected":
       return " refused"
+    case "SessionLost":
+      return " upload session lost"
   }
 }
 

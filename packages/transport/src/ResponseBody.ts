@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,13 +23,54 @@ export const IdleTimeout = Context.Reference<Duration.Duration>("@effect-oci/tra
   defaultValue: () => Duration.seconds(30)
 })
 
+const given = (method: string, url: string, detail: string): RegistryError =>
+  Failure.make(method, url, new Unreachable({ detail, code: "ETIMEDOUT", transient: true }))
+
 /** @internal */
 export const idle = (method: string, url: string, timeout: Duration.Duration): RegistryError =>
-  Failure.make(
-    method,
-    url,
-    new Unreachable({ detail: `nothing moved for ${Duration.format(timeout)}`, code: "ETIMEDOUT", transient: true })
-  )
+  given(method, url, `nothing moved for ${Duration.format(timeout)}`)
+
+/**
+ * The slowest that a body may come, on average over a minute of waiting for it, in bytes a second. 0 is no limit.
+ *
+ * **Details**
+ *
+ * A byte now and then is no progress, though something moves. Only time spent waiting for the registry counts, not that of
+ * whoever reads.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const MinimumRate = Context.Reference<number>("@effect-oci/transport/ResponseBody/MinimumRate", {
+  defaultValue: () => 1024
+})
+
+const rateWindow = 60_000
+
+/** Fails when the bytes come too slowly. */
+const atLeast = (
+  rate: number,
+  clock: Clock.Clock,
+  tooSlow: RegistryError
+) =>
+<E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | RegistryError, R> =>
+  rate <= 0 ? self : Stream.transformPull(self, (pull) =>
+    Effect.sync(() => {
+      let waited = 0
+      let received = 0
+      return Effect.suspend(() => {
+        const asked = clock.currentTimeMillisUnsafe()
+        return Effect.flatMap(pull, (chunks) => {
+          waited += clock.currentTimeMillisUnsafe() - asked
+          for (const chunk of chunks) received += chunk.length
+          if (waited < rateWindow) return Effect.succeed(chunks)
+          if (received * 1000 < rate * waited) return Effect.fail(tooSlow)
+          waited = 0
+          received = 0
+          return Effect.succeed(chunks)
+        })
+      })
+    }))
 
 /**
  * The bytes of a reply as they arrive. A chunk is valid until the next one is pulled.
@@ -40,11 +82,15 @@ export const stream = (
   response: HttpClientResponse.HttpClientResponse
 ): Stream.Stream<Uint8Array, RegistryError> => {
   const { method, url } = response.request
-  return Stream.unwrap(Effect.map(IdleTimeout, (timeout) =>
-    response.stream.pipe(
+  return Stream.unwrap(Effect.gen(function*() {
+    const timeout = yield* IdleTimeout
+    const rate = yield* MinimumRate
+    return response.stream.pipe(
       Stream.mapError((error) => Failure.fromHttpClient(method, url, error)),
-      Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(idle(method, url, timeout)) })
-    )))
+      Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(idle(method, url, timeout)) }),
+      atLeast(rate, yield* Clock.Clock, given(method, url, `the body comes slower than ${rate} bytes a second`))
+    )
+  }))
 }
 
 /**

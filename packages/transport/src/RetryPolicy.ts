@@ -16,7 +16,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import type { RateLimited, Reason, RegistryError, Unauthorized, Unavailable, Unreachable } from "./RegistryError.ts"
+import type {
+  RateLimited,
+  Reason,
+  RegistryError,
+  SessionLost,
+  Unauthorized,
+  Unavailable,
+  Unreachable
+} from "./RegistryError.ts"
 
 /**
  * Performs what a challenge asks for, such as the exchange of credentials for a token. Provided to the policy of each
@@ -73,6 +81,23 @@ export const challenge: Policy = forReasons(
         Effect.flatMap(Answer, (answer) => answer(metadata.input)),
         ["answered", Duration.zero] as [string, Duration.Duration]
       )
+  ))
+)
+
+/**
+ * Answers a challenge and leaves it at that: for a request whose body cannot simply be sent again, by an operation that
+ * then goes on in a way of its own.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const answerOnly: Policy = forReasons(
+  ["Unauthorized"],
+  Schedule.fromStep(Effect.succeed((_now: number, input: Unauthorized) =>
+    Effect.flatMap(
+      Effect.flatMap(Answer, (answer) => answer(input)),
+      () => Cause.done("answered")
+    )
   ))
 )
 
@@ -134,12 +159,73 @@ export const transient: Policy = forReasons(
 )
 
 /**
+ * Goes on with an upload whose session was lost, or was not where it was thought to be: 4 times at most, backing off.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const sessionLost: Policy = forReasons(
+  ["SessionLost"],
+  backoff.pipe(
+    Schedule.setInputType<SessionLost>(),
+    Schedule.upTo({ times: 4 })
+  )
+)
+
+/**
  * All of the above.
  *
  * @category policies
  * @since 1.0.0
  */
-export const standard: Policy = Schedule.min([challenge, rateLimited, transient])
+export const standard: Policy = Schedule.min([challenge, rateLimited, transient, sessionLost])
+
+/**
+ * Begins a policy anew whenever what it retries has come further: a link that breaks once an hour must not end a transfer
+ * that takes days. `progress` is any number that grows.
+ *
+ * @category combining
+ * @since 1.0.0
+ */
+export const refilled = (self: Policy, progress: () => number): Policy =>
+  Schedule.fromStep(Effect.map(Schedule.toStep(self), (first) => {
+    let step = first
+    let before = progress()
+    return (now: number, input: RegistryError) => {
+      const reached = progress()
+      if (reached === before) return step(now, input)
+      before = reached
+      return Effect.flatMap(Schedule.toStep(self), (fresh) => {
+        step = fresh
+        return step(now, input)
+      })
+    }
+  }))
+
+/**
+ * A wait before something is tried again.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Wait {
+  /**
+   * What has failed.
+   */
+  readonly error: RegistryError
+  readonly duration: Duration.Duration
+}
+
+/**
+ * Told of every wait before it begins, so that whoever looks on knows why nothing moves.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const OnWait = Context.Reference<(wait: Wait) => Effect.Effect<void>>(
+  "@effect-oci/transport/RetryPolicy/OnWait",
+  { defaultValue: () => () => Effect.void }
+)
 
 /**
  * The policy of every request, unless a call or a program provides another.
@@ -150,6 +236,21 @@ export const standard: Policy = Schedule.min([challenge, rateLimited, transient]
 export const RetryPolicy = Context.Reference<Policy>("@effect-oci/transport/RetryPolicy", {
   defaultValue: () => standard
 })
+
+/**
+ * The policy in force, telling `OnWait` of its waits.
+ *
+ * @category policies
+ * @since 1.0.0
+ */
+export const current: Effect.Effect<Policy> = Effect.map(
+  RetryPolicy,
+  (policy): Policy =>
+    Schedule.tap(policy, ({ duration, input }) =>
+      Duration.isZero(duration)
+        ? Effect.void
+        : Effect.flatMap(OnWait, (told) => told({ error: input, duration })))
+)
 
 /**
  * What `Retry-After` says: seconds, or a date that is compared with the reply's own `Date` where it has one, so that a

@@ -18,8 +18,10 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Failure from "./internal/failure.ts"
+import * as Watch from "./internal/watch.ts"
 import type { Realm } from "./Realm.ts"
-import { ProtocolViolation, type RegistryError } from "./RegistryError.ts"
+import { ProtocolViolation, type RegistryError, Unauthorized } from "./RegistryError.ts"
+import * as ResponseBody from "./ResponseBody.ts"
 
 /**
  * A token, and how long it lasts from when it was received.
@@ -59,12 +61,17 @@ export const exchange = Effect.fnUntraced(function*(
   wish: Wish
 ): Effect.fn.Return<Token, RegistryError> {
   const credential = wish.realm.isTrusted ? wish.credential : Credential.anonymous
-  if (credential._tag === "IdentityToken") {
-    const response = yield* send(http, postRequest(wish, credential.token))
-    // Token servers that only know GET say so in various ways.
-    if (![404, 405, 501].includes(response.status)) return yield* read(response)
-  }
-  return yield* read(yield* send(http, getRequest(wish, credential)))
+  const get = getRequest(wish, credential)
+  // What each kind of credential was made for first, the other where a token server does not know that.
+  const [first, second] = credential._tag === "IdentityToken"
+    ? [postRequest(wish, credential.token), get]
+    : credential._tag === "Basic"
+    ? [get, passwordRequest(wish, credential)]
+    : [get, undefined]
+  const response = yield* send(http, first)
+  if (second === undefined || ![404, 405, 501].includes(response.status)) return yield* read(response)
+  yield* ResponseBody.discard(response)
+  return yield* read(yield* send(http, second))
 })
 
 const getRequest = (wish: Wish, credential: Credential.Credential) => {
@@ -83,18 +90,24 @@ const getRequest = (wish: Wish, credential: Credential.Credential) => {
   }
 }
 
-const postRequest = (wish: Wish, token: Redacted.Redacted) =>
+const grantRequest = (wish: Wish, grant: Record<string, string>) =>
   HttpClientRequest.post(wish.realm.url.href).pipe(HttpClientRequest.bodyUrlParams({
-    grant_type: "refresh_token",
     client_id: "effect-oci",
     ...(wish.service === undefined ? {} : { service: wish.service }),
     scope: wish.scopes.join(" "),
-    refresh_token: Redacted.value(token)
+    ...grant
   }))
 
+const postRequest = (wish: Wish, token: Redacted.Redacted) =>
+  grantRequest(wish, { grant_type: "refresh_token", refresh_token: Redacted.value(token) })
+
+const passwordRequest = (wish: Wish, { password, username }: Credential.Basic) =>
+  grantRequest(wish, { grant_type: "password", username, password: Redacted.value(password) })
+
 const send = (http: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
-  http.execute(HttpClientRequest.setHeader(request, "accept", "application/json")).pipe(
-    Effect.mapError((error) => Failure.fromHttpClient(request.method, request.url, error))
+  Watch.execute(
+    http,
+    HttpClientRequest.setHeaders(request, { accept: "application/json", "accept-encoding": "identity" })
   )
 
 /** RFC 6750, section 2.1; anything else was never meant to be a token. */
@@ -105,7 +118,11 @@ const read = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Token, RegistryError> {
   const { method, url } = response.request
   if (response.status !== 200) {
-    return yield* Effect.flatMap(Failure.fromResponse(method, url, response, { identified: true }), Effect.fail)
+    const error = yield* Failure.fromResponse(method, url, response, { identified: true })
+    // What the token server asks for is nothing that the registry has asked for.
+    return yield* error.reason._tag === "Unauthorized"
+      ? Failure.make(method, url, new Unauthorized({ ...error.reason, challenges: [] }))
+      : error
   }
   const text = yield* Failure.readText(method, url, response, 128 * 1024)
   const body = parse(text)

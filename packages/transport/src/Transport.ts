@@ -9,7 +9,6 @@ import { Keychain } from "@effect-oci/authn/Keychain"
 import * as Registry from "@effect-oci/name/Registry"
 import type * as Repository from "@effect-oci/name/Repository"
 import * as Cache from "effect/Cache"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,10 +21,11 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Stream from "effect/Stream"
 import * as AccessScope from "./AccessScope.ts"
 import * as Challenge from "./Challenge.ts"
 import * as Failure from "./internal/failure.ts"
+import * as Pauses from "./internal/pauses.ts"
+import * as Watch from "./internal/watch.ts"
 import * as Realm from "./Realm.ts"
 import { NoCredentials, ProtocolViolation, type RegistryError, type Unauthorized } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
@@ -129,38 +129,6 @@ const redirected = (request: HttpClientRequest.HttpClientRequest, status: number
     : next
 }
 
-/** Gives a request up when nothing moves: no byte of its body is taken, and no reply comes. */
-const watched = Effect.fnUntraced(function*(
-  request: HttpClientRequest.HttpClientRequest,
-  send: (
-    request: HttpClientRequest.HttpClientRequest
-  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError>
-): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-  const timeout = yield* ResponseBody.IdleTimeout
-  const clock = yield* Clock.Clock
-  let moved = clock.currentTimeMillisUnsafe()
-  const { body } = request
-  const marked = body._tag !== "Stream" ? request : HttpClientRequest.setBody(
-    request,
-    HttpBody.stream(
-      Stream.mapArray(body.stream, (chunks) => {
-        moved = clock.currentTimeMillisUnsafe()
-        return chunks
-      }),
-      body.contentType,
-      body.contentLength
-    )
-  )
-  const watch = Effect.gen(function*() {
-    for (;;) {
-      const left = Duration.toMillis(timeout) - (clock.currentTimeMillisUnsafe() - moved)
-      if (left <= 0) return yield* ResponseBody.idle(request.method, request.url, timeout)
-      yield* Effect.sleep(left)
-    }
-  })
-  return yield* Effect.raceFirst(send(marked), watch)
-})
-
 const registryOf = (resource: Access["resource"]): Registry.Registry =>
   "registry" in resource ? resource.registry : resource
 
@@ -168,15 +136,21 @@ const make = Effect.gen(function*() {
   const http = yield* HttpClient.HttpClient
   const keychain = yield* Keychain
   const tokens = yield* Token.make(http)
+  const pauses = Pauses.make()
 
-  /** One request and its reply, given up when nothing moves for too long. */
-  const once = (request: HttpClientRequest.HttpClientRequest) =>
-    watched(
-      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
-      (watchedRequest) =>
-        Effect.mapError(http.execute(watchedRequest), (error) =>
-          Failure.fromHttpClient(request.method, request.url, error))
+  /** One request and its reply, once the origin takes requests. */
+  const once = Effect.fnUntraced(function*(
+    request: HttpClientRequest.HttpClientRequest
+  ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+    const { origin } = new URL(request.url)
+    yield* pauses.wait(origin)
+    const response = yield* Watch.execute(
+      http,
+      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" })
     )
+    if (response.status === 429) yield* pauses.begin(origin, response)
+    return response
+  })
 
   const ping = Effect.fnUntraced(function*(registry: Registry.Registry): Effect.fn.Return<Session, RegistryError> {
     const isPlain = (yield* PlainHttp)(registry)
@@ -299,7 +273,7 @@ const make = Effect.gen(function*() {
                 scopes: access.scopes,
                 failure: Effect.void as never
               }
-              return Effect.flatMap(RetryPolicy.RetryPolicy, (policy) =>
+              return Effect.flatMap(RetryPolicy.current, (policy) =>
                 exchange(request, access, attempt).pipe(
                   Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),
                   Effect.retry(policy),

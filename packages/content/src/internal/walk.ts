@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import { ContentError, Invalid } from "../ContentError.ts"
 import * as CopyError from "../CopyError.ts"
@@ -18,6 +19,7 @@ export interface Entry {
   readonly depth: number
   needs: ReadonlyArray<Entry>
   isPresent: boolean
+  isDiscovered: boolean
   written: Written | undefined
   readonly done: Deferred.Deferred<void, CopyError.CopyError>
 }
@@ -34,6 +36,16 @@ const refused = (node: WriteNode, target: Target, detail: string) =>
   CopyError.at("source", node.id)(
     new ContentError({ operation: "read", location: target.location, reason: new Invalid({ detail }) })
   )
+
+/**
+ * For a target that does not see yet, or has lost, what it was sent. Registries whose storage is spread out are known for
+ * it.
+ */
+const incomplete = Schedule.exponential("500 millis").pipe(
+  Schedule.setInputType<CopyError.CopyError>(),
+  Schedule.while(({ input }) => input.reason.reason._tag === "Incomplete"),
+  Schedule.upTo({ times: 3 })
+)
 
 /** Whether `to` is among what `from` needs, directly or not. */
 const leadsTo = (from: Entry, to: Entry): boolean => {
@@ -66,7 +78,15 @@ export const walk = Effect.fnUntraced(function*(
     const enter = (node: WriteNode, depth: number): Entry => {
       const existing = entries.get(node.id)
       if (existing !== undefined) return existing
-      const entry: Entry = { node, depth, needs: [], isPresent: false, written: undefined, done: Deferred.makeUnsafe() }
+      const entry: Entry = {
+        node,
+        depth,
+        needs: [],
+        isPresent: false,
+        isDiscovered: false,
+        written: undefined,
+        done: Deferred.makeUnsafe()
+      }
       entries.set(node.id, entry)
       emit({ _tag: "Found", id: node.id, kind: node.kind, label: node.label, size: sizeOf(node) })
       fork(Effect.onExit(visit(entry), (exit) => Deferred.done(entry.done, exit)))
@@ -108,21 +128,48 @@ export const walk = Effect.fnUntraced(function*(
       if (entry.isPresent && Option.isSome(node.descriptor)) {
         return finish(entry, { outcome: "present", descriptor: node.descriptor.value, bytes: Option.none() })
       }
-      yield* needsOf(entry, node.needs)
-      yield* needsOf(entry, yield* permits.withPermit(node.discover))
+      yield* discover(entry)
+      if (options.mode === "plan") return
+      yield* complete(entry)
+    })
+
+    const discover = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
+      yield* needsOf(entry, entry.node.needs)
+      yield* needsOf(entry, yield* permits.withPermit(entry.node.discover))
+      entry.isDiscovered = true
       yield* Effect.forEach(entry.needs, (need) => Deferred.await(need.done), {
         concurrency: "unbounded",
         discard: true
       })
-      if (options.mode === "plan") return
+    })
+
+    const complete = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+      const { node } = entry
       const write = Effect.suspend(() => {
         emit({ _tag: "Started", id: node.id })
         const progress = (bytes: number) => emit({ _tag: "Bytes", id: node.id, bytes })
         // Every need is done, so each has its result.
         return node.write({ target, needs: entry.needs.map((need) => need.written!), progress })
       })
-      finish(entry, yield* permits.withPermit(write))
-    })
+      let attempts = 0
+      return Effect.suspend(() => attempts++ === 0 ? Effect.void : repair(entry)).pipe(
+        Effect.andThen(permits.withPermit(write)),
+        Effect.retry(incomplete),
+        Effect.map((written) => finish(entry, written))
+      )
+    }
+
+    /** Writes again what a target lacks though it had taken it, or had said that it was there. */
+    const repair = (entry: Entry): Effect.Effect<void, CopyError.CopyError> =>
+      Effect.forEach(
+        entry.needs.filter(({ node }) => Option.isSome(node.descriptor)),
+        Effect.fnUntraced(function*(need) {
+          if (yield* permits.withPermit(need.node.isPresent(target))) return
+          if (!need.isDiscovered) yield* discover(need)
+          yield* complete(need)
+        }),
+        { concurrency: "unbounded", discard: true }
+      )
 
     const wanted = roots.map((node) => enter(node, 0))
     const exit = yield* Effect.exit(

@@ -1,41 +1,42 @@
 /**
  * One budget for an operation of several requests: the requests answer challenges only, the operation is retried.
  */
-import { RegistryError, type Unauthorized } from "@effect-oci/transport/RegistryError"
+import { isRegistryError, type RegistryError, type Unauthorized } from "@effect-oci/transport/RegistryError"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 
 /** A request inside an operation that is itself retried. */
 export const once = Effect.provideService(RetryPolicy.RetryPolicy, RetryPolicy.challenge)
 
-/** Its requests have answered what could be answered. */
-export const noAnswer = (unauthorized: Unauthorized): Effect.Effect<never, RegistryError> =>
-  Effect.fail(new RegistryError({ method: "GET", url: "", reason: unauthorized }))
+/** Such a request whose body cannot be sent again as it is: a challenge is answered, and the operation goes on. */
+export const body = Effect.provideService(RetryPolicy.RetryPolicy, RetryPolicy.answerOnly)
 
-/** Retries a whole operation by the policy of the program. */
+/** For what is retried and has no challenges that its requests have not answered. */
+export const answered = (_: Unauthorized): Effect.Effect<void> => Effect.void
+
+/** What counts as progress, in bytes: fewer may be what a broken link always lets through. */
+const step = 64 * 1024
+
+/** The policy of the program, beginning anew as a transfer comes further. */
+export const policy = (received: () => number): Effect.Effect<RetryPolicy.Policy> =>
+  Effect.map(RetryPolicy.current, (policy) => RetryPolicy.refilled(policy, () => Math.floor(received() / step)))
+
+/** Retries a whole operation by the policy of the program. What did not come from the registry is not retried. */
 export const operation = <A, E, R>(
   self: Effect.Effect<A, E | RegistryError, R>,
-  isRegistryError: (error: E | RegistryError) => error is RegistryError
+  /** How many bytes it has got across. */
+  received: () => number = () => 0
 ): Effect.Effect<A, E | RegistryError, R> =>
-  Effect.flatMap(RetryPolicy.RetryPolicy, (policy) =>
-    Effect.suspend(() => {
-      let first: RegistryError | undefined
-      return self.pipe(
-        // What did not come from the registry must not be retried by its policy, so it leaves as a success.
-        Effect.catch((error) =>
-          isRegistryError(error) ? Effect.fail(first = error) : Effect.succeed(new Foreign(error))
-        ),
-        Effect.retry(policy),
-        Effect.provideService(RetryPolicy.Answer, () => Effect.suspend(() => Effect.fail(first!))),
-        Effect.filterOrFail(isOwn<A>, (result) => (result as Foreign).error as E)
-      )
-    }))
+  Effect.flatMap(policy(received), (policy) =>
+    self.pipe(
+      Effect.retry(ofRegistry<E>(policy)),
+      Effect.provideService(RetryPolicy.Answer, answered)
+    ))
 
-class Foreign {
-  readonly error: unknown
-  constructor(error: unknown) {
-    this.error = error
-  }
-}
-
-const isOwn = <A>(result: A | Foreign): result is A => !(result instanceof Foreign)
+const ofRegistry = <E>(policy: RetryPolicy.Policy) =>
+  Schedule.fromStep(
+    Effect.map(Schedule.toStep(policy), (step) => (now: number, input: E | RegistryError) =>
+      isRegistryError(input) ? step(now, input) : Cause.done(undefined))
+  )
