@@ -5,9 +5,11 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Body from "./internal/faultyBody.ts"
 import * as Reply from "./internal/reply.ts"
 
@@ -23,11 +25,17 @@ export type Action =
     readonly status: number
     readonly headers: Readonly<Record<string, string>>
     readonly body: string | undefined
+    readonly late: boolean
   }
   | { readonly _tag: "Reset"; readonly after: number | "reply" }
   | { readonly _tag: "Stall"; readonly after: number | undefined }
+  | { readonly _tag: "StallUpload"; readonly after: number }
   | { readonly _tag: "Truncate"; readonly after: number; readonly clean: boolean }
   | { readonly _tag: "Corrupt"; readonly at: number }
+  | { readonly _tag: "Trickle"; readonly after: number; readonly bytesPerSecond: number }
+  | { readonly _tag: "Overlong"; readonly by: number }
+  | { readonly _tag: "Headers"; readonly headers: Readonly<Record<string, string | undefined>> }
+  | { readonly _tag: "Forget"; readonly headers: ReadonlyArray<string> }
   | { readonly _tag: "Latency"; readonly duration: Duration.Duration }
 
 /**
@@ -97,15 +105,35 @@ export class Fault {
 }
 
 /**
- * Answers with a status; the body is an error body of the specification unless given.
+ * Answers with a status; the body is an error body of the specification unless given. A `late` answer comes when all of
+ * the request's body has arrived, any other at once.
  *
  * @category constructors
  * @since 1.0.0
  */
 export const status = (
   status: number,
-  options: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {}
-): Fault => new Fault({ _tag: "Status", status, headers: options.headers ?? {}, body: options.body })
+  options: {
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: string
+    readonly late?: boolean
+  } = {}
+): Fault =>
+  new Fault({
+    _tag: "Status",
+    status,
+    headers: options.headers ?? {},
+    body: options.body,
+    late: options.late ?? false
+  })
+
+/**
+ * Answers 404 as a registry does that has lost an upload's session.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const sessionLost: Fault = status(404, { body: JSON.stringify({ errors: [{ code: "BLOB_UPLOAD_UNKNOWN" }] }) })
 
 /**
  * Answers 429, with `Retry-After` in seconds or as a date.
@@ -141,6 +169,14 @@ export const lostReply: Fault = new Fault({ _tag: "Reset", after: "reply" })
 export const stall = (after?: number | undefined): Fault => new Fault({ _tag: "Stall", after })
 
 /**
+ * Takes `after` bytes of the request's body, and no more; never answers.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const stallUpload = (after: number): Fault => new Fault({ _tag: "StallUpload", after })
+
+/**
  * Cuts the connection within the reply's body. A `clean` cut looks like the end of a body whose length nobody said.
  *
  * @category constructors
@@ -156,6 +192,42 @@ export const truncate = (after: number, options: { readonly clean?: boolean } = 
  * @since 1.0.0
  */
 export const corrupt = (at = 0): Fault => new Fault({ _tag: "Corrupt", at })
+
+/**
+ * Lets the reply's body come slowly, a byte at a time, once it has had `after` bytes.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const trickle = (bytesPerSecond: number, after = 0): Fault =>
+  new Fault({ _tag: "Trickle", after, bytesPerSecond })
+
+/**
+ * Adds bytes to the reply's body, and does not say how long it is.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const overlong = (by: number): Fault => new Fault({ _tag: "Overlong", by })
+
+/**
+ * Answers with other headers than the registry would, without those that are `undefined`: lies about a digest, a length, a
+ * range, a location.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const headers = (headers: Readonly<Record<string, string | undefined>>): Fault =>
+  new Fault({ _tag: "Headers", headers })
+
+/**
+ * Answers as if the request had not had these headers: a `range` that is not understood, an `authorization` whose token
+ * has expired.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const forget = (...headers: ReadonlyArray<string>): Fault => new Fault({ _tag: "Forget", headers })
 
 /**
  * Answers later.
@@ -246,6 +318,7 @@ export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R
       case undefined:
         return yield* app
       case "Status":
+        if (action.late) yield* Effect.ignore(Stream.runDrain(request.stream))
         return action.body === undefined
           ? Reply.failure(action.status, Reply.codeOf(action.status), "as ordered", action.headers)
           : Reply.text(action.status, action.body, action.headers)
@@ -253,15 +326,33 @@ export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R
         return yield* Effect.delay(app, action.duration)
       case "Reset":
         if (action.after !== 0) {
-          const cut = action.after === "reply" ? request : Body.cutRequest(request, action.after)
+          const cut = action.after === "reply" ? request : Body.cutRequest(request, action.after, Stream.fail("cut"))
           yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, cut)
         }
         return yield* new Disconnected()
       case "Stall":
         return action.after === undefined ? yield* Effect.never : Body.stall(yield* app, action.after)
+      case "StallUpload":
+        return yield* Effect.provideService(
+          app,
+          HttpServerRequest.HttpServerRequest,
+          Body.cutRequest(request, action.after, Stream.never)
+        )
       case "Truncate":
         return Body.truncate(yield* app, action.after, action.clean)
       case "Corrupt":
         return Body.corrupt(yield* app, action.at)
+      case "Trickle":
+        return Body.trickle(yield* app, action.after, action.bytesPerSecond)
+      case "Overlong":
+        return Body.overlong(yield* app, action.by)
+      case "Headers":
+        return Body.withHeaders(yield* app, action.headers)
+      case "Forget":
+        return yield* Effect.provideService(
+          app,
+          HttpServerRequest.HttpServerRequest,
+          request.modify({ headers: Headers.removeMany(request.headers, action.headers) })
+        )
     }
   })

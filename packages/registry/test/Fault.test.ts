@@ -153,6 +153,23 @@ describe("Fault", () => {
       }).pipe(Effect.provide(layer)))
   })
 
+  describe("stallUpload", () => {
+    it.effect("takes some of a body and then no more", () =>
+      Effect.gen(function*() {
+        const { headers } = yield* post(uploads, "")
+        const location = `http://r.test${headers["location"]}`
+        yield* broken(Fault.stallUpload(6).on("PATCH"))
+        const client = yield* HttpClient.HttpClient
+        const patch = client.execute(
+          HttpClientRequest.patch(location).pipe(HttpClientRequest.bodyUint8Array(encode(text)))
+        )
+        const fiber = yield* Effect.forkChild(Effect.timeoutOption(patch, "1 hour"))
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "None")
+        assert.strictEqual((yield* get(location)).headers["range"], "0-5")
+      }).pipe(Effect.provide(layer)))
+  })
+
   describe("truncate", () => {
     it.effect("cuts the reply's body, whose length was told", () =>
       Effect.gen(function*() {
@@ -184,6 +201,65 @@ describe("Fault", () => {
         yield* broken(Fault.corrupt(6).on("GET"))
         assert.strictEqual(yield* textOf(blob), "hello vorld")
         assert.strictEqual(yield* textOf(blob), text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("trickle", () => {
+    it.effect("lets the rest come a byte at a time", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.trickle(1, 6).on("GET"))
+        const fiber = yield* Effect.forkChild(textOf(blob))
+        yield* TestClock.adjust("4999 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(yield* Fiber.join(fiber), text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("overlong", () => {
+    it.effect("adds bytes after the last", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.overlong(5).on("GET"))
+        const response = yield* get(blob)
+        assert.isUndefined(response.headers["content-length"])
+        assert.strictEqual((yield* response.text).length, text.length + 5)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("headers", () => {
+    it.effect("changes some, and leaves some out", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.headers({ "docker-content-digest": "sha256:no", etag: undefined }).on("GET"))
+        const response = yield* get(blob)
+        assert.strictEqual(response.headers["docker-content-digest"], "sha256:no")
+        assert.isUndefined(response.headers["etag"])
+        assert.strictEqual(response.headers["content-length"], "11")
+        assert.strictEqual(yield* response.text, text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("forget", () => {
+    it.effect("answers as if a header had not been sent", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.forget("range").on("GET"))
+        const client = yield* HttpClient.HttpClient
+        const statuses = yield* Effect.replicateEffect(client.get(blob, { headers: { range: "bytes=6-" } }), 2)
+        assert.deepStrictEqual(statuses.map(({ status }) => status), [200, 206])
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("late", () => {
+    it.effect("answers once the body is there", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.status(503, { late: true }).on("POST"))
+        let sent = 0
+        const body = Stream.map(Stream.make("a", "b", "c"), (part) => {
+          sent++
+          return encode(part)
+        })
+        const client = yield* HttpClient.HttpClient
+        const answer = yield* client.execute(HttpClientRequest.post(uploads).pipe(HttpClientRequest.bodyStream(body)))
+        assert.deepStrictEqual([answer.status, sent], [503, 3])
       }).pipe(Effect.provide(layer)))
   })
 

@@ -32,26 +32,35 @@ const first = <E, E2>(
     )
   })
 
-const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, tellsLength = true): Reply => {
+type Headers = Readonly<Record<string, string | undefined>>
+
+const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, changed: Headers = {}): Reply => {
   const { body } = reply
   const bytes: Bytes = body._tag === "Stream"
     ? body.stream
     : body._tag === "Uint8Array"
     ? Stream.succeed(body.body)
     : Stream.empty
-  const { "content-length": length, ...headers } = reply.headers
+  const { "content-length": length, ...headers } = { ...reply.headers, ...changed }
+  const kept = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return HttpServerResponse.stream(change(bytes), {
     status: reply.status,
-    headers,
-    ...(length === undefined || !tellsLength ? {} : { contentLength: Number(length) })
+    headers: Object.fromEntries(kept),
+    ...(length === undefined ? {} : { contentLength: Number(length) })
   })
 }
+
+const unknownLength = { "content-length": undefined }
 
 export const stall = (reply: Reply, after: number): Reply =>
   mapBody(reply, (bytes) => first(bytes, after, Stream.never))
 
 export const truncate = (reply: Reply, after: number, clean: boolean): Reply =>
-  mapBody(reply, (bytes) => first<unknown, unknown>(bytes, after, clean ? Stream.empty : cut), !clean)
+  mapBody(
+    reply,
+    (bytes) => first<unknown, unknown>(bytes, after, clean ? Stream.empty : cut),
+    clean ? unknownLength : {}
+  )
 
 export const corrupt = (reply: Reply, at: number): Reply =>
   mapBody(reply, (bytes) =>
@@ -67,11 +76,33 @@ export const corrupt = (reply: Reply, at: number): Reply =>
       })
     }))
 
+export const trickle = (reply: Reply, after: number, bytesPerSecond: number): Reply =>
+  mapBody(reply, (bytes) =>
+    Stream.suspend(() => {
+      let left = after
+      return Stream.flatMap(bytes, (chunk) => {
+        const fast = chunk.subarray(0, left)
+        left -= fast.length
+        const slow = Stream.fromIterable(chunk.subarray(fast.length)).pipe(
+          Stream.rechunk(1),
+          Stream.tap(() => Effect.sleep(1000 / bytesPerSecond)),
+          Stream.map((byte) => Uint8Array.of(byte))
+        )
+        return fast.length === 0 ? slow : Stream.concat(Stream.succeed(fast), slow)
+      })
+    }))
+
+export const overlong = (reply: Reply, by: number): Reply =>
+  mapBody(reply, (bytes) => Stream.concat(bytes, Stream.succeed(new Uint8Array(by))), unknownLength)
+
+export const withHeaders = (reply: Reply, headers: Headers): Reply => mapBody(reply, (bytes) => bytes, headers)
+
 export const cutRequest = (
   request: HttpServerRequest.HttpServerRequest,
-  after: number
+  after: number,
+  then: Stream.Stream<never, unknown>
 ): HttpServerRequest.HttpServerRequest => {
-  const stream = first(request.stream, after, Stream.fromEffect(Effect.fail("cut")))
+  const stream = first<unknown, unknown>(request.stream, after, then)
   // All of the request but its body: there is no way to give one another, and each server has its own kind.
   return Object.create(request, { stream: { value: stream } })
 }
