@@ -8,17 +8,29 @@
 import type * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
-import type { RegistryError } from "@effect-oci/transport/RegistryError"
+import { RegistryError, Unreachable } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import * as Request from "./internal/request.ts"
 import * as Retry from "./internal/retry.ts"
 
 const at = (repository: Repository.Repository, digest: Digest.Digest) => Request.path(repository, `blobs/${digest}`)
+
+/** What a registry says of a blob; one that knows no HEAD is asked for the first byte. */
+const head = (
+  client: HttpClient.HttpClient.With<RegistryError>,
+  repository: Repository.Repository,
+  digest: Digest.Digest
+) =>
+  client.head(at(repository, digest)).pipe(
+    Effect.catchIf(Request.isNoHead, () =>
+      Effect.tap(client.get(at(repository, digest), { headers: { range: "bytes=0-0" } }), ResponseBody.discard))
+  )
 
 /**
  * Whether the repository has a blob.
@@ -31,7 +43,7 @@ export const exists = Effect.fn("Blobs.exists")(function*(
   digest: Digest.Digest
 ): Effect.fn.Return<boolean, RegistryError, Transport> {
   const client = yield* Request.client(repository, "pull")
-  return yield* client.head(at(repository, digest)).pipe(
+  return yield* head(client, repository, digest).pipe(
     Effect.as(true),
     Effect.catchIf(Request.isNotFound, () => Effect.succeed(false))
   )
@@ -48,8 +60,11 @@ export const size = Effect.fn("Blobs.size")(function*(
   digest: Digest.Digest
 ): Effect.fn.Return<number, RegistryError, Transport> {
   const client = yield* Request.client(repository, "pull")
-  const response = yield* client.head(at(repository, digest))
-  return Request.lengthOf(response) ?? (yield* Request.violation(response, "the reply does not say the blob's size"))
+  const response = yield* head(client, repository, digest)
+  const [, total] = /^bytes 0-0\/(\d{1,16})$/.exec(response.headers["content-range"] ?? "") ?? []
+  return total !== undefined
+    ? Number(total)
+    : Request.lengthOf(response) ?? (yield* Request.violation(response, "the reply does not say the blob's size"))
 })
 
 /**
@@ -78,40 +93,49 @@ export const get = (
             for (const chunk of chunks) received += chunk.length
             return chunks
           }),
+          // Not every end of a body says how long it was to be.
+          Stream.concat(
+            Stream.suspend(() =>
+              received < descriptor.size ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty
+            )
+          ),
           Stream.retry(policy),
           Stream.provideService(RetryPolicy.Answer, Retry.answered)
         )
     ))
   })
 
+const endedEarly = (repository: Repository.Repository, { digest }: Descriptor.Descriptor) =>
+  new RegistryError({
+    method: "GET",
+    url: at(repository, digest),
+    reason: new Unreachable({ detail: "the body ended early", code: undefined, transient: true })
+  })
+
 const open = (repository: Repository.Repository, descriptor: Descriptor.Descriptor, offset: number) =>
   Stream.unwrap(Effect.gen(function*() {
     const client = yield* Request.client(repository, "pull")
-    const response = yield* Retry.once(
-      client.get(
-        at(repository, descriptor.digest),
-        offset === 0 ? {} : { headers: { range: `bytes=${offset}-${descriptor.size - 1}` } }
-      )
-    )
-    const body = ResponseBody.stream(response)
-    if (offset > 0 && response.status === 206) {
-      yield* checkRange(response, offset, descriptor.size)
-      return body
+    const get = (headers: Record<string, string>) =>
+      Retry.once(client.get(at(repository, descriptor.digest), { headers }))
+    let response = yield* get(offset === 0 ? {} : { range: `bytes=${offset}-${descriptor.size - 1}` })
+    if (response.status === 206) {
+      if (isRange(response, offset, descriptor.size)) return ResponseBody.stream(response)
+      // A part, but not the one that was asked for: nothing that this registry says of ranges can be believed.
+      yield* ResponseBody.discard(response)
+      response = yield* get({})
     }
     const length = Request.lengthOf(response)
     if (length !== undefined && length !== descriptor.size && response.status === 200) {
       return yield* Request.mismatch(response, `the blob has ${length} bytes, not ${descriptor.size}`)
     }
+    const body = ResponseBody.stream(response)
     return offset === 0 ? body : skip(body, offset)
   }))
 
-const checkRange = (response: HttpClientResponse.HttpClientResponse, offset: number, size: number) => {
+const isRange = (response: HttpClientResponse.HttpClientResponse, offset: number, size: number): boolean => {
   const range = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/.exec(response.headers["content-range"] ?? "")
-  const isRight = range !== null && Number(range[1]) === offset && Number(range[2]) === size - 1 &&
+  return range !== null && Number(range[1]) === offset && Number(range[2]) === size - 1 &&
     (range[3] === "*" || Number(range[3]) === size)
-  return isRight
-    ? Effect.void
-    : Effect.fail(Request.violation(response, `asked for bytes ${offset}-${size - 1}, got ${range?.[0] ?? "no range"}`))
 }
 
 /** For registries that answer a range with the whole. */

@@ -92,8 +92,7 @@ export const head = Effect.fn("Manifests.head")(function*(
 ): Effect.fn.Return<Descriptor.Descriptor, RegistryError, Transport> {
   const client = yield* Request.client(repository, "pull")
   const response = yield* client.head(at(repository, identifier), { headers: { accept } }).pipe(
-    // 405 and its like: the registry knows no HEAD.
-    Effect.catchIf((error) => error.reason._tag === "Rejected", () => Effect.undefined)
+    Effect.catchIf(Request.isNoHead, () => Effect.undefined)
   )
   const told = response === undefined ? undefined : toldBy(response, identifier)
   return told ?? (yield* get(repository, identifier)).descriptor

@@ -14,7 +14,9 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Redact from "@effect-oci/transport/Redact"
 import { isRegistryError, ProtocolViolation, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import type { Transport } from "@effect-oci/transport/Transport"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
@@ -214,18 +216,21 @@ const status = (client: Client, session: Session): Effect.Effect<Session | undef
 const withDigest = (session: string, digest: Digest.Digest): string =>
   `${session}${session.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`
 
-/** A body that fails with an error of its own: the client only reports that it failed, so the error is kept aside. */
-const tapped = <E, R>(body: Stream.Stream<Uint8Array, E, R>) =>
-  Effect.map(Effect.context<R>(), (context) => {
-    const failed: { error: E | undefined } = { error: undefined }
-    const stream = body.pipe(
-      Stream.tapError((error) => Effect.sync(() => void (failed.error = error))),
-      Stream.provideContext(context)
-    )
-    const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> =>
-      Effect.mapError(self, (error) => failed.error ?? error)
-    return { stream, reveal }
-  })
+/**
+ * A body that fails with an error of its own: the client only reports that it failed, so the error is kept aside. It runs
+ * by the policy of whoever gave it: that of the request around it is none of its business.
+ */
+const tapped = Effect.fnUntraced(function*<E, R>(body: Stream.Stream<Uint8Array, E, R>) {
+  const context = Context.add(yield* Effect.context<R>(), RetryPolicy.RetryPolicy, yield* RetryPolicy.RetryPolicy)
+  const failed: { error: E | undefined } = { error: undefined }
+  const stream = body.pipe(
+    Stream.tapError((error) => Effect.sync(() => void (failed.error = error))),
+    Stream.provideContext(context)
+  )
+  const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> =>
+    Effect.mapError(self, (error) => failed.error ?? error)
+  return { stream, reveal }
+})
 
 const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
 

@@ -31,7 +31,7 @@ export const idle = (method: string, url: string, timeout: Duration.Duration): R
   given(method, url, `nothing moved for ${Duration.format(timeout)}`)
 
 /**
- * The slowest that a body may come, on average over a minute of waiting for it, in bytes a second. 0 is no limit.
+ * The slowest that a body may come, on average over half a minute of waiting for it, in bytes a second. 0 is no limit.
  *
  * **Details**
  *
@@ -45,7 +45,7 @@ export const MinimumRate = Context.Reference<number>("@effect-oci/transport/Resp
   defaultValue: () => 1024
 })
 
-const rateWindow = 60_000
+const rateWindow = 30_000
 
 /** Fails when the bytes come too slowly. */
 const atLeast = (

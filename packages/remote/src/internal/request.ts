@@ -41,3 +41,6 @@ export const lengthOf = (response: HttpClientResponse.HttpClientResponse): numbe
   const text = response.headers["content-length"]
   return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined
 }
+
+/** 405 and its like: the registry knows no HEAD. */
+export const isNoHead = (error: RegistryError): boolean => error.reason._tag === "Rejected"

@@ -19,9 +19,16 @@ export const answered = (_: Unauthorized): Effect.Effect<void> => Effect.void
 /** What counts as progress, in bytes: fewer may be what a broken link always lets through. */
 const step = 64 * 1024
 
-/** The policy of the program, beginning anew as a transfer comes further. */
+/**
+ * The policy of the program, beginning anew as a transfer comes further, and only then: a stream that is retried would
+ * begin it anew with every element, and so never end with a registry that sends one byte each time.
+ */
 export const policy = (received: () => number): Effect.Effect<RetryPolicy.Policy> =>
-  Effect.map(RetryPolicy.current, (policy) => RetryPolicy.refilled(policy, () => Math.floor(received() / step)))
+  RetryPolicy.current.pipe(
+    Effect.flatMap((policy) => Schedule.toStep(RetryPolicy.refilled(policy, () => Math.floor(received() / step)))),
+    Effect.map((made): RetryPolicy.Policy => Schedule.fromStep(Effect.succeed(made))),
+    Effect.provideService(RetryPolicy.Answer, answered)
+  )
 
 /** Retries a whole operation by the policy of the program. What did not come from the registry is not retried. */
 export const operation = <A, E, R>(

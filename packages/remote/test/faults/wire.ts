@@ -1,0 +1,77 @@
+/**
+ * An `HttpClient` that counts the bytes of blobs, and finds some hosts away for a while.
+ */
+import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import { HttpClientError, TransportError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+
+export interface Wire {
+  down: number
+  up: number
+  requests: number
+}
+
+export const make = (): Wire => ({ down: 0, up: 0, requests: 0 })
+
+const size = 16 * 1024
+
+const pieces = (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Arr.NonEmptyReadonlyArray<Uint8Array> =>
+  Arr.flatMap(
+    chunks,
+    (chunk) => Arr.makeBy(Math.ceil(chunk.length / size), (at) => chunk.subarray(at * size, (at + 1) * size))
+  )
+
+const isUpload = (request: HttpClientRequest.HttpClientRequest) => request.url.includes("/blobs/uploads/")
+
+export const layer = (
+  wire: Wire,
+  options: { readonly away: string; readonly seconds: number }
+): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const start = yield* Clock.currentTimeMillis
+      // In the pieces that a socket has, whatever those are that memory has.
+      const count = (key: "down" | "up") => <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
+        bytes.pipe(
+          Stream.mapArray((chunks) => pieces(chunks)),
+          Stream.rechunk(1),
+          Stream.map((piece) => {
+            wire[key] += piece.length
+            return piece
+          })
+        )
+      const counted = (request: HttpClientRequest.HttpClientRequest) => {
+        const { body } = request
+        if (!isUpload(request)) return request
+        if (body._tag === "Uint8Array") wire.up += body.body.length
+        return body._tag !== "Stream"
+          ? request
+          : HttpClientRequest.setBody(
+            request,
+            HttpBody.stream(count("up")(body.stream), body.contentType, body.contentLength)
+          )
+      }
+      return HttpClient.transform(client, (_, request) =>
+        Effect.gen(function*() {
+          wire.requests++
+          const elapsed = (yield* Clock.currentTimeMillis) - start
+          if (request.url.includes(options.away) && elapsed < options.seconds * 1000) {
+            const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
+            return yield* new HttpClientError({ reason: new TransportError({ request, cause }) })
+          }
+          const response = yield* client.execute(counted(request))
+          return request.method === "GET" && request.url.includes("/blobs/sha256:")
+            // All of the response but its body.
+            ? Object.create(response, { stream: { value: count("down")(response.stream) } })
+            : response
+        }))
+    })
+  )
