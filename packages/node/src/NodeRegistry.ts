@@ -49,16 +49,21 @@ export const serve = Effect.fn("NodeRegistry.serve")(function*(
   const storage = yield* MemoryStorage.make
   const open = Effect.provideService(RegistryServer.app, Storage, storage)
   const app = options?.auth === undefined ? open : yield* Auth.guard(open, options.auth)
-  const server = yield* NodeHttpServer.make(() => {
-    const server = createServer({ maxHeaderSize: 16 * 1024 })
-    // Node ends a request after 5 minutes, which a large upload takes; and idle connections after 5 seconds, so that
-    // clients find theirs closed.
-    server.requestTimeout = 0
-    server.headersTimeout = 10_000
-    server.keepAliveTimeout = 75_000
-    return server
-  }, { host: options?.host ?? "127.0.0.1", port: options?.port ?? 0 })
-  yield* HttpServer.serveEffect(app).pipe(Effect.provideService(HttpServer.HttpServer, server))
+  const node = createServer({ maxHeaderSize: 16 * 1024 })
+  // Node ends a request after 5 minutes, which a large upload takes; and idle connections after 5 seconds, so that clients
+  // find theirs closed.
+  node.requestTimeout = 0
+  node.headersTimeout = 10_000
+  node.keepAliveTimeout = 75_000
+  const server = yield* NodeHttpServer.make(() => node, {
+    host: options?.host ?? "127.0.0.1",
+    port: options?.port ?? 0,
+    gracefulShutdownTimeout: "2 seconds"
+  })
+  // Runs once what goes on has had its time: a client that stalls is not waited for.
+  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+  // What a client has given up is given up, which a server's handlers are not by themselves.
+  yield* HttpServer.serveEffect(Effect.interruptible(app)).pipe(Effect.provideService(HttpServer.HttpServer, server))
   const { address } = server
   return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)
 })
