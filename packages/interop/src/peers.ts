@@ -52,12 +52,15 @@ const isBuilt = (name: Peer.GoName) => {
 /**
  * Builds programs written in Go where they are missing or of another version.
  */
-export const installGo = Effect.fnUntraced(function*(names: ReadonlyArray<Peer.GoName>) {
+export const installGo = Effect.gen(function*() {
+  const missing: Array<Peer.GoName> = []
+  // Every key of a constant object.
+  for (const name of Object.keys(Peer.go) as Array<Peer.GoName>) if (!(yield* isBuilt(name))) missing.push(name)
+  if (missing.length === 0) return
   if (!(yield* works("go", "version"))) {
-    return yield* new Peer.PeerError({ peer: names.join(" "), detail: "Go, which builds them, is not on the PATH" })
+    return yield* new Peer.PeerError({ peer: missing.join(" "), detail: "Go, which builds them, is not on the PATH" })
   }
-  for (const name of names) {
-    if (yield* isBuilt(name)) continue
+  for (const name of missing) {
     const [module, folder, version] = Peer.go[name]
     const target = `${module}${folder}@${version}`
     yield* timed(

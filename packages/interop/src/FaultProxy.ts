@@ -1,0 +1,91 @@
+/**
+ * A server before a registry, on loopback, that lets faults strike the requests to it and passes on all others.
+ */
+import * as NodeHttp from "@effect-oci/node/NodeHttp"
+import * as Fault from "@effect-oci/registry/Fault"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpMethod from "effect/http/HttpMethod"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import { createServer } from "node:http"
+
+/** Of the connection, not of the message. */
+const hopByHop = ["connection", "keep-alive", "transfer-encoding"]
+
+const pass = (client: HttpClient.HttpClient, upstream: string) =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { "content-length": length, ...headers } = Headers.removeMany(request.headers, hopByHop)
+    const hasBody = length !== undefined ? length !== "0" : request.headers["transfer-encoding"] !== undefined
+    // Whatever Node has read as a method.
+    const sent = HttpClientRequest.make(request.method as HttpMethod.HttpMethod)(upstream + request.url, { headers })
+    const response = yield* client.execute(
+      hasBody
+        ? HttpClientRequest.setBody(
+          sent,
+          HttpBody.stream(
+            request.stream,
+            request.headers["content-type"],
+            length === undefined ? undefined : Number(length)
+          )
+        )
+        : length === undefined
+        ? sent
+        : HttpClientRequest.setBody(sent, HttpBody.uint8Array(new Uint8Array(0)))
+    )
+    const { "content-length": size, ...rest } = Headers.removeMany(response.headers, hopByHop)
+    const told = size === undefined ? {} : { contentLength: Number(size) }
+    return request.method === "HEAD" || response.status === 204
+      ? HttpServerResponse.empty({
+        status: response.status,
+        headers: size === undefined ? rest : { ...rest, "content-length": size }
+      })
+      : HttpServerResponse.stream(response.stream, { status: response.status, headers: rest, ...told })
+  })
+
+/** Cuts the connection without a word. */
+const cut = Effect.gen(function*() {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  NodeHttpServerRequest.toIncomingMessage(request).socket.destroy()
+  return yield* Effect.never
+})
+
+export interface Options {
+  readonly faults: ReadonlyArray<Fault.Fault>
+  /** The port; any that is free unless given. */
+  readonly port?: number
+  /** How long a connection that is not used stays open, in milliseconds. */
+  readonly keepAlive?: number
+}
+
+/** Listens until its scope is closed; gives its `host:port`. */
+export const make = Effect.fnUntraced(function*(upstream: string, options: Options) {
+  const client = Context.get(yield* Layer.build(NodeHttp.layer), HttpClient.HttpClient)
+  const app = Fault.guard(pass(client, upstream), Fault.plan(...options.faults)).pipe(
+    // What breaks on one side breaks on the other.
+    Effect.catchTags({ Disconnected: () => cut, HttpClientError: () => cut })
+  )
+  const node = createServer()
+  node.requestTimeout = 0
+  node.keepAliveTimeout = options.keepAlive ?? 75_000
+  const server = yield* NodeHttpServer.make(() => node, {
+    host: "127.0.0.1",
+    port: options.port ?? 0,
+    disablePreemptiveShutdown: true
+  })
+  // Whoever stalls would be waited for.
+  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+  yield* HttpServer.serveEffect(Effect.interruptible(app)).pipe(Effect.provideService(HttpServer.HttpServer, server))
+  const { address } = server
+  return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)
+})
