@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -16,7 +17,10 @@ import * as Failure from "./failure.ts"
 /** A registry may read all of an upload again before it says anything; no slower than this. */
 const bytesPerMilli = 10 * 1024
 
-/** Sends a request; fails when for too long no byte of its body is taken and no reply comes. */
+/**
+ * Sends a request; fails when for too long no byte of its body is taken and no reply comes. While the body itself has to be
+ * waited for, nobody here is idle: it has limits of its own.
+ */
 export const execute = Effect.fnUntraced(function*(
   http: HttpClient.HttpClient,
   request: HttpClientRequest.HttpClientRequest
@@ -26,32 +30,31 @@ export const execute = Effect.fnUntraced(function*(
   const { body } = request
   let moved = clock.currentTimeMillisUnsafe()
   let sent = 0
-  let ended = false
-  const touch = () => moved = clock.currentTimeMillisUnsafe()
+  let state: "reading" | "sending" | "sent" = "sending"
+  const enter = (next: typeof state) => {
+    state = next
+    moved = clock.currentTimeMillisUnsafe()
+  }
   const marked = body._tag !== "Stream" ? request : HttpClientRequest.setBody(
     request,
     HttpBody.stream(
-      body.stream.pipe(
-        Stream.mapArray((chunks) => {
-          touch()
-          for (const chunk of chunks) sent += chunk.length
-          ended = sent === body.contentLength
-          return chunks
-        }),
-        Stream.concat(Stream.suspend(() => {
-          touch()
-          ended = true
-          return Stream.empty
-        }))
-      ),
+      Stream.transformPull(body.stream, (pull) =>
+        Effect.succeed(Effect.suspend(() => {
+          enter("reading")
+          return Effect.onExit(pull, (exit) =>
+            Effect.sync(() => {
+              if (Exit.isSuccess(exit)) { for (const chunk of exit.value) sent += chunk.length }
+              enter(Exit.isFailure(exit) || sent === body.contentLength ? "sent" : "sending")
+            }))
+        }))),
       body.contentType,
       body.contentLength
     )
   )
   const watch = Effect.gen(function*() {
     for (;;) {
-      const patience = Duration.toMillis(timeout) + (ended ? sent / bytesPerMilli : 0)
-      const left = patience - (clock.currentTimeMillisUnsafe() - moved)
+      const patience = Duration.toMillis(timeout) + (state === "sent" ? sent / bytesPerMilli : 0)
+      const left = state === "reading" ? patience : patience - (clock.currentTimeMillisUnsafe() - moved)
       if (left <= 0) return yield* ResponseBody.idle(request.method, request.url, timeout)
       yield* Effect.sleep(left)
     }
