@@ -22,8 +22,10 @@ export interface DockerRegistry {
  */
 export const login = { username: "alice", password: "correct horse" } as const
 
-// bcrypt, the only hash that docker-registry reads, of login's password
-const htpasswd = `${login.username}:$2y$05$d0e07ZhHbI4HKS5a6QT6duG/21T4geE33R6nAjyHuPwPMaAu4Vc7q\n`
+/**
+ * {@link login} as a line of an htpasswd file, with bcrypt, the only hash that registries read.
+ */
+export const htpasswd = `${login.username}:$2y$05$d0e07ZhHbI4HKS5a6QT6duG/21T4geE33R6nAjyHuPwPMaAu4Vc7q\n`
 
 /**
  * How to run a registry.

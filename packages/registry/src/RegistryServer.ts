@@ -72,7 +72,7 @@ const foreign = (
   { hosts }: Settings
 ): Reply.Reply | undefined => {
   const host = request.headers["host"]?.toLowerCase() ?? ""
-  if (hosts !== undefined && !hosts.includes(host)) {
+  if (hosts !== undefined && !hosts.includes(host) && !hosts.includes(host.replace(/:\d+$/, ""))) {
     return Reply.failure(421, "DENIED", "this registry does not answer for that host")
   }
   const origin = request.headers["origin"]?.toLowerCase()

@@ -55,8 +55,8 @@ export interface Settings {
    */
   readonly warnings: ReadonlyArray<string>
   /**
-   * The `Host` headers that are answered, so that no page in a browser reaches a registry of this machine by a name of its
-   * own. Any if not given.
+   * The names in `Host` headers that are answered, so that no page in a browser reaches a registry of this machine by a name
+   * of its own. One without a port is answered at any. All are if not given.
    */
   readonly hosts: ReadonlyArray<string> | undefined
 }

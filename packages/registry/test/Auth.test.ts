@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import { TestClock } from "effect/testing"
 import * as Auth from "../src/Auth.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
+import * as Policy from "../src/Policy.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
 import * as Registry from "./registry.ts"
 
@@ -47,8 +48,58 @@ const endpoints: ReadonlyArray<readonly [method: string, path: string, action: s
   ["DELETE", "/v2/a/blobs/uploads/u", "push"]
 ]
 
+/** What somebody could think of in place of a token. */
+const forged = (token: string): ReadonlyArray<string> => {
+  const part = (value: unknown) => Base64.encode(JSON.stringify(value)).replaceAll("=", "")
+  const claims = part({
+    iss: "registry",
+    sub: "ann",
+    aud: "registry",
+    exp: 4e9,
+    nbf: 0,
+    access: [{ type: "repository", name: "a", actions: ["*"] }]
+  })
+  const jwk = { kty: "oct", k: "eA" }
+  return [
+    "",
+    "undefined",
+    "null",
+    "*",
+    token.toUpperCase(),
+    token.slice(0, -1),
+    `${token}x`,
+    `${token.slice(0, -1)}${token.endsWith("0") ? "1" : "0"}`,
+    `${token},${token}`,
+    `${token} ${token}`,
+    "00000000-0000-0000-0000-000000000000",
+    `${part({ alg: "none" })}.${claims}.`,
+    `${part({ alg: "HS256", typ: "JWT" })}.${claims}.${part("x")}`,
+    `${part({ alg: "HS256", jwk })}.${claims}.${part("x")}`,
+    `${part({ alg: "RS256", jku: "http://evil.test/keys", kid: "../../dev/null" })}.${claims}.${part("x")}`,
+    `${part({ alg: "RS256", x5c: ["eA=="] })}.${claims}.${part("x")}`,
+    Base64.encode("ann:s3cret"),
+    "__proto__"
+  ]
+}
+
 describe("Auth", () => {
   describe("bearer", () => {
+    it.effect("A83: takes no token but its own", () =>
+      Effect.gen(function*() {
+        yield* pushBlob("a", "x")
+        const send = yield* guarded({})
+        const { authorization } = yield* tokenOf(send, "repository:a:pull")
+        assert.strictEqual((yield* send("GET", `/v2/a/blobs/${digest}`, { headers: { authorization } })).status, 200)
+        const other = yield* guarded({})
+        const foreign = (yield* tokenOf(other, "repository:a:pull")).authorization.slice("Bearer ".length)
+        for (const value of [foreign, ...forged(authorization.slice("Bearer ".length))]) {
+          for (const scheme of ["Bearer", "bearer", "Basic", "Token", "Bearer Bearer"]) {
+            const headers = { authorization: `${scheme} ${value}` }
+            assert.strictEqual((yield* send("GET", `/v2/a/blobs/${digest}`, { headers })).status, 401, value)
+          }
+        }
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+
     it.effect("says where a token is to be had, and for what", () =>
       Effect.gen(function*() {
         const send = yield* guarded({})
@@ -219,6 +270,91 @@ describe("Auth", () => {
         assert.strictEqual((yield* send("GET", "/v2/")).headers["www-authenticate"], `Basic realm="registry"`)
         assert.strictEqual((yield* send("GET", "/v2/", { headers: ann })).status, 200)
         assert.strictEqual((yield* send("GET", "/token", { headers: ann })).status, 404)
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+  })
+
+  describe("two users", () => {
+    const names = ["public/a", "ann/a", "bob/a"]
+    const policy = Policy.some(Policy.user("ann", "ann/**"), Policy.user("bob", "bob/**"), Policy.anybody("public/*"))
+    const who = {
+      ann,
+      bob: basic("bob", "pass:word"),
+      anybody: {},
+      stranger: basic("eve", "x"),
+      liar: basic("ann", "x")
+    }
+    const may = (name: string, repository: string, action: string) =>
+      repository.startsWith(`${name}/`) || (repository === "public/a" && action === "pull" && !(name in refused))
+    // Who gives a wrong password gets nothing, not even what is anybody's.
+    const refused = { stranger: true, liar: true }
+
+    for (const scheme of ["basic", "bearer"] as const) {
+      it.effect(`A80 A81 A82: each may do what is theirs at each endpoint, by ${scheme}`, () =>
+        Effect.gen(function*() {
+          for (const name of names) {
+            yield* pushBlob(name, "x")
+            yield* pushManifest(name, "1", Registry.manifest())
+          }
+          const send = yield* guarded({ scheme, allow: policy })
+          for (const [name, credentials] of Object.entries(who)) {
+            for (const repository of names) {
+              for (const [method, path, action] of endpoints) {
+                const allowed = may(name, repository, action)
+                // What is allowed is tried where it changes nothing.
+                if (allowed && method !== "GET" && method !== "HEAD") continue
+                let headers: Record<string, string> = credentials
+                if (scheme === "bearer") {
+                  // All that can be had: for everything, everywhere.
+                  const scopes = names.map((name) => `repository:${name}:*`).join("&scope=")
+                  const reply = yield* send("GET", `/token?scope=${scopes}&scope=registry:catalog:*`, { headers })
+                  assert.strictEqual(reply.status, name in refused ? 401 : 200)
+                  headers = reply.status === 200 ? { authorization: `Bearer ${JSON.parse(reply.text).token}` } : headers
+                }
+                const { status } = yield* send(method, path.replace("/a/", `/${repository}/`), { headers })
+                const label = `${name} ${method} ${repository} ${path}: ${status}`
+                if (allowed) assert.notInclude([401, 403], status, label)
+                else assert.include([401, 403], status, label)
+              }
+            }
+          }
+        }).pipe(Effect.provide(MemoryStorage.layer)))
+
+      it.effect(`A81: nobody mounts what they may not pull, or hears of it, by ${scheme}`, () =>
+        Effect.gen(function*() {
+          for (const name of names) yield* pushBlob(name, "x")
+          const secret = yield* pushBlob("ann/secret", "y")
+          const send = yield* guarded({ scheme, allow: policy })
+          const headers = scheme === "basic"
+            ? who.bob
+            : yield* tokenOf(
+              send,
+              "repository:bob/a:*&scope=repository:ann/secret:pull&scope=registry:catalog:*",
+              who.bob
+            )
+          for (const from of ["&from=ann/secret", ""]) {
+            const { status } = yield* send("POST", `/v2/bob/a/blobs/uploads/?mount=${secret}${from}`, { headers })
+            assert.strictEqual(status, 202)
+          }
+          assert.strictEqual((yield* send("GET", `/v2/bob/a/blobs/${secret}`, { headers })).status, 404)
+          const catalog = yield* send("GET", "/v2/_catalog", { headers })
+          assert.deepStrictEqual(JSON.parse(catalog.text).repositories, ["bob/a", "public/a"])
+        }).pipe(Effect.provide(MemoryStorage.layer)))
+    }
+  })
+
+  describe("anonymousPull", () => {
+    it.effect("lets anybody read by pattern, beside what users may", () =>
+      Effect.gen(function*() {
+        for (const name of ["public/a", "a"]) yield* pushBlob(name, "x")
+        for (const scheme of ["basic", "bearer"] as const) {
+          const send = yield* guarded({ scheme, anonymousPull: ["public/**"] })
+          const status = (name: string, headers = {}) =>
+            Effect.map(send("GET", `/v2/${name}/blobs/${digest}`, { headers }), ({ status }) => status)
+          assert.deepStrictEqual([yield* status("public/a"), yield* status("a")], [200, 401])
+          const headers = scheme === "basic" ? ann : yield* tokenOf(send, "repository:a:pull")
+          assert.strictEqual(yield* status("a", headers), 200)
+          assert.strictEqual((yield* send("POST", "/v2/public/a/blobs/uploads/")).status, 401)
+        }
       }).pipe(Effect.provide(MemoryStorage.layer)))
   })
 

@@ -125,12 +125,17 @@ describe("RegistryServer", () => {
     Effect.gen(function*() {
       const ask = (headers: Record<string, string>) =>
         Effect.map(
-          send("GET", "/v2/", { headers }).pipe(having({ hosts: ["localhost:5000", "127.0.0.1:5000"] })),
+          send("GET", "/v2/", { headers }).pipe(having({ hosts: ["localhost:5000", "127.0.0.1", "[::1]"] })),
           ({ status }) => status
         )
       assert.strictEqual(yield* ask({ host: "localhost:5000" }), 200)
       assert.strictEqual(yield* ask({ host: "LOCALHOST:5000" }), 200)
-      assert.strictEqual(yield* ask({ host: "evil.test:5000" }), 421)
+      for (const host of ["127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:5000"]) {
+        assert.strictEqual(yield* ask({ host }), 200, host)
+      }
+      for (const host of ["evil.test:5000", "localhost", "localhost:5001", "127.0.0.1.evil.test", "127.0.0.1:x", ""]) {
+        assert.strictEqual(yield* ask({ host }), 421, host)
+      }
       assert.strictEqual(yield* ask({ host: "localhost:5000", origin: "http://localhost:5000" }), 200)
       for (const origin of ["http://evil.test", "null", "http://localhost:5001", "http://localhost:5000.evil.test"]) {
         assert.strictEqual(yield* ask({ host: "localhost:5000", origin }), 403, origin)

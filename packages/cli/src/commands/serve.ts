@@ -1,18 +1,83 @@
 import * as NodeRegistry from "@effect-oci/node/NodeRegistry"
+import type * as Auth from "@effect-oci/registry/Auth"
+import * as Policy from "@effect-oci/registry/Policy"
+import * as Users from "@effect-oci/registry/Users"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import { report } from "../Failed.ts"
 
-export const serve = Command.make("serve", {
+const listening = {
   host: Flag.String("host").pipe(
     Flag.withDescription("the address to listen on; this machine's own unless told"),
     Flag.withDefault("127.0.0.1")
   ),
-  port: Flag.Int("port").pipe(Flag.withDescription("the port to listen on; 0 is any that is free"), Flag.withDefault(0))
-}, (options) =>
-  report(Effect.scoped(Effect.gen(function*() {
-    yield* Console.log(yield* NodeRegistry.serve(options))
-    return yield* Effect.never
-  })))).pipe(Command.withDescription("Serves a registry, and prints its address once it listens"))
+  port: Flag.Int("port").pipe(
+    Flag.withDescription("the port to listen on; 0 is any that is free"),
+    Flag.withDefault(0)
+  ),
+  answerFor: Flag.String("answer-for").pipe(
+    Flag.withDescription("a host name that requests may be for, besides this machine's own; repeatable"),
+    Flag.atLeast(0)
+  )
+}
+
+const allowing = {
+  readOnly: Flag.Boolean("read-only").pipe(
+    Flag.withDescription("refuse all that would change something"),
+    Flag.withDefault(false)
+  ),
+  noDelete: Flag.Boolean("no-delete").pipe(
+    Flag.withDescription("refuse to delete tags, manifests and blobs"),
+    Flag.withDefault(false)
+  ),
+  htpasswd: Flag.File("htpasswd", { mustExist: true }).pipe(
+    Flag.withDescription("ask for a password, of this file with bcrypt hashes"),
+    Flag.optional
+  ),
+  auth: Flag.Literals("auth", ["basic", "bearer"]).pipe(
+    Flag.withDescription("how to ask for it: with each request, or once for a token"),
+    Flag.withDefault("basic")
+  ),
+  allow: Flag.String("allow").pipe(
+    Flag.withDescription(
+      "user:repositories:actions, as in ann:team/**:pull,push or :public/*:pull; users may do all unless told; repeatable"
+    ),
+    Flag.atLeast(0)
+  )
+}
+
+const authOf = Effect.fnUntraced(function*(options: {
+  readonly htpasswd: Option.Option<string>
+  readonly auth: Auth.Options["scheme"]
+  readonly allow: ReadonlyArray<string>
+}) {
+  const rules = yield* Effect.forEach(options.allow, (rule) => Effect.fromResult(Policy.parse(rule)))
+  if (Option.isNone(options.htpasswd)) return undefined
+  const file = yield* (yield* FileSystem.FileSystem).readFileString(options.htpasswd.value)
+  const auth: Auth.Options = { scheme: options.auth, users: yield* Users.htpasswd(file) }
+  return rules.length === 0 ? auth : { ...auth, allow: Policy.some(...rules) }
+})
+
+export const serve = Command.make(
+  "serve",
+  { ...listening, ...allowing },
+  (options) =>
+    report(Effect.scoped(Effect.gen(function*() {
+      const { answerFor, host, port } = options
+      const auth = yield* authOf(options)
+      yield* Console.log(
+        yield* NodeRegistry.serve({
+          host,
+          port,
+          auth,
+          answerFor,
+          settings: { readOnly: options.readOnly, deletes: !options.noDelete }
+        })
+      )
+      return yield* Effect.never
+    })))
+).pipe(Command.withDescription("Serves a registry, and prints its address once it listens"))

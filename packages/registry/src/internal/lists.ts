@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { Access } from "../Access.ts"
 import { Settings } from "../Settings.ts"
 import { Storage, type StorageError } from "../Storage.ts"
 import * as Reply from "./reply.ts"
@@ -64,7 +65,9 @@ export const catalog = Effect.fnUntraced(function*(
   query: URLSearchParams
 ): Return {
   const storage = yield* Storage
-  const found = yield* page("/v2/_catalog", yield* storage.repositories, query, (name) => name)
+  const may = yield* Access
+  const seen = (yield* storage.repositories).filter((name) => may(name, "pull"))
+  const found = yield* page("/v2/_catalog", seen, query, (name) => name)
   return found === undefined
     ? badCount
     : HttpServerResponse.jsonUnsafe({ repositories: found.items }, { headers: found.headers })

@@ -16,6 +16,9 @@ export interface Grant {
   readonly expiresAt: number
 }
 
+/** Whoever asks for tokens without end makes the oldest useless, and not the registry. */
+const most = 100_000
+
 const actions = new Set<string>(["pull", "push", "delete"])
 
 /** One action each, of `repository:a/b:pull,push other`. */
@@ -44,7 +47,7 @@ export const make = (lifetime: Duration.Duration) => {
     issue: (now: number, name: string | undefined, grants: Iterable<string>): string => {
       // All last equally long, so the oldest expire first.
       for (const [old, { expiresAt }] of tokens) {
-        if (expiresAt > now) break
+        if (expiresAt > now && tokens.size < most) break
         tokens.delete(old)
       }
       const value = crypto.randomUUID()

@@ -1,0 +1,150 @@
+/**
+ * The users that a registry knows, and how it tells them from others.
+ *
+ * @since 1.0.0
+ */
+import * as Hasher from "@effect-oci/content/Hasher"
+import { compare } from "bcryptjs"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+
+const TypeId = "~@effect-oci/registry/Users"
+
+/**
+ * Whoever can tell whether a password is a user's.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Users {
+  readonly [TypeId]: typeof TypeId
+  readonly check: (name: string, password: string) => Effect.Effect<boolean>
+}
+
+/**
+ * Returns `true` for `Users`.
+ *
+ * @category guards
+ * @since 1.0.0
+ */
+export const isUsers = (u: unknown): u is Users => hasProperty(u, TypeId)
+
+/**
+ * A line of an htpasswd file that cannot be used.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export class UsersError extends Schema.Error<UsersError>("@effect-oci/registry/Users/UsersError")({
+  _tag: Schema.tag("UsersError"),
+  line: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `htpasswd line ${this.line}: ${this.detail}`
+  }
+}
+
+const hashing = Effect.map(
+  Hasher.Hashing,
+  (start) => (text: string) => Hasher.digestOf(start, new TextEncoder().encode(text))
+)
+
+/**
+ * Users by any way of telling.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = (check: Users["check"]): Users => ({ [TypeId]: TypeId, check })
+
+/**
+ * Users by their passwords.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const fromRecord = (
+  passwords: Readonly<Record<string, string | Redacted.Redacted>>
+): Effect.Effect<Users> =>
+  Effect.map(hashing, (hash) => {
+    // Digests take the same time to compare whatever was guessed right.
+    const users = new Map(
+      Object.entries(passwords).map(([name, password]) => [
+        name,
+        hash(Redacted.isRedacted(password) ? Redacted.value(password) : password)
+      ])
+    )
+    return make((name, password) => Effect.sync(() => users.get(name) === hash(password)))
+  })
+
+const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
+
+/** Keeps the latest answers, so that a password costs its hash once and not with each request. */
+const remembered = Effect.fnUntraced(function*(check: Users["check"]) {
+  const hash = yield* hashing
+  const salt = crypto.randomUUID()
+  const answers = new Map<string, { readonly right: boolean; readonly until: number }>()
+  // One at a time: bcrypt is made to be slow, and all else that goes on has its turn in between.
+  const gate = yield* Semaphore.make(1)
+  const answered = (key: string) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const answer = answers.get(key)
+      return answer !== undefined && answer.until > now ? answer.right : undefined
+    })
+  return make((name, password) => {
+    const key = hash(JSON.stringify([salt, name, password]))
+    const ask = Effect.gen(function*() {
+      // Somebody may have asked the same while this waited.
+      const known = yield* answered(key)
+      if (known !== undefined) return known
+      const right = yield* check(name, password)
+      const now = yield* Clock.currentTimeMillis
+      if (answers.size >= 1000) answers.delete(answers.keys().next().value!)
+      answers.set(key, { right, until: now + (right ? 5 * 60_000 : 10_000) })
+      return right
+    })
+    return Effect.gen(function*() {
+      return (yield* answered(key)) ?? (yield* gate.withPermit(ask))
+    })
+  })
+})
+
+/**
+ * The users of an htpasswd file with bcrypt hashes, as `htpasswd -B` writes them.
+ *
+ * **Details**
+ *
+ * What was found right is remembered for five minutes, and for ten seconds what was wrong.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const htpasswd = Effect.fnUntraced(function*(text: string): Effect.fn.Return<Users, UsersError> {
+  const users = new Map<string, string>()
+  for (const [at, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trim()
+    if (line === "" || line.startsWith("#")) continue
+    const failed = (detail: string) => new UsersError({ line: at + 1, detail })
+    const colon = line.indexOf(":")
+    if (colon < 1) return yield* failed("must be name:hash")
+    const hash = line.slice(colon + 1)
+    const cost = Number(bcrypt.exec(hash)?.[1])
+    if (Number.isNaN(cost)) return yield* failed("only bcrypt is read: write it with htpasswd -B")
+    if (cost < 4 || cost > 16) return yield* failed("the cost must be 4 to 16")
+    users.set(line.slice(0, colon), hash)
+  }
+  // Takes as long for a name that nobody has, so that names cannot be guessed.
+  const [some = "$2b$10$abcdefghijklmnopqrstuuLf/HcbZcNd6QuZ3BIkVbXU5cZJcr8Wa"] = users.values()
+  return yield* remembered((name, password) => {
+    const hash = users.get(name)
+    return Effect.map(
+      Effect.promise(() => compare(password, hash ?? some)),
+      (right) => right && hash !== undefined
+    )
+  })
+})
