@@ -11,13 +11,25 @@ import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthnError } from "./AuthnError.ts"
 import * as Credential from "./Credential.ts"
 import * as CredentialKey from "./CredentialKey.ts"
+import * as Kept from "./internal/kept.ts"
 
 /**
- * Options for `get`.
+ * Asks a helper for the credentials of a registry.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Ask {
+  (helper: string, registry: Registry.Registry): Effect.Effect<Credential.Credential, AuthnError>
+}
+
+/**
+ * Options for talking to a helper.
  *
  * @category options
  * @since 1.0.0
@@ -31,12 +43,35 @@ export interface Options {
   readonly timeout?: Duration.Input | undefined
 }
 
+/**
+ * Options for `makeAsk`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface AskOptions extends Options {
+  /**
+   * How long an answer is kept.
+   *
+   * @default "5 minutes"
+   */
+  readonly keep?: Duration.Input | undefined
+  /**
+   * How long it is kept that a helper failed, so that one that hangs does not hold up each request anew.
+   *
+   * @default "1 minute"
+   */
+  readonly keepFailure?: Duration.Input | undefined
+}
+
 const outputLimit = 1024 * 1024
 
 // What follows `docker-credential-`. A path in it would start a program from anywhere.
 const validName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 const notFound = "credentials not found in native keychain"
+
+const program = (name: string) => `docker-credential-${name.slice(0, 64)}`
 
 /**
  * Asks a helper for the credentials of a registry. A helper that knows none gives `Credential.anonymous`.
@@ -54,11 +89,80 @@ export const get = Effect.fn("CredentialHelper.get")(function*(
   registry: Registry.Registry,
   options?: Options | undefined
 ): Effect.fn.Return<Credential.Credential, AuthnError, ChildProcessSpawner> {
-  const source = `docker-credential-${name.slice(0, 64)}`
-  const failed = (reason: AuthnError["reason"], detail: string) => new AuthnError({ source, reason, detail })
+  const text = yield* run(name, "get", CredentialKey.dockerName(registry), options)
+  if (text === undefined) return Credential.anonymous
+  return parse(text) ?? (yield* new AuthnError({
+    source: program(name),
+    reason: "HelperOutput",
+    detail: "its answer is not an object with Username and Secret"
+  }))
+})
+
+/**
+ * Gives a helper the credentials of a registry to keep.
+ *
+ * @category keeping
+ * @since 1.0.0
+ */
+export const store = Effect.fn("CredentialHelper.store")(function*(
+  name: string,
+  registry: Registry.Registry,
+  username: string,
+  secret: Redacted.Redacted,
+  options?: Options | undefined
+): Effect.fn.Return<void, AuthnError, ChildProcessSpawner> {
+  const ServerURL = CredentialKey.dockerName(registry)
+  yield* run(
+    name,
+    "store",
+    JSON.stringify({ ServerURL, Username: username, Secret: Redacted.value(secret) }),
+    options
+  )
+})
+
+/**
+ * Lets a helper forget the credentials of a registry, if it knows any.
+ *
+ * @category keeping
+ * @since 1.0.0
+ */
+export const erase = Effect.fn("CredentialHelper.erase")(function*(
+  name: string,
+  registry: Registry.Registry,
+  options?: Options | undefined
+): Effect.fn.Return<void, AuthnError, ChildProcessSpawner> {
+  yield* run(name, "erase", CredentialKey.dockerName(registry), options)
+})
+
+/**
+ * Asks helpers, each once for a registry, however many wait for the answer; and again when the answer is old.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const makeAsk = (options?: AskOptions | undefined): Effect.Effect<Ask, never, ChildProcessSpawner> =>
+  Effect.gen(function*() {
+    const services = yield* Effect.context<ChildProcessSpawner>()
+    const answers = yield* Kept.make(
+      ([name, registry]: readonly [string, Registry.Registry]) =>
+        Effect.provideContext(get(name, registry, options), services),
+      { keep: () => options?.keep ?? "5 minutes", keepFailure: options?.keepFailure ?? "1 minute" }
+    )
+    return (name, registry) => answers(`${name} ${registry.name}`, [name, registry])
+  })
+
+/** What a helper printed, or `undefined` where it says that it knows nobody. */
+const run = Effect.fnUntraced(function*(
+  name: string,
+  action: "get" | "store" | "erase",
+  input: string,
+  options: Options | undefined
+): Effect.fn.Return<string | undefined, AuthnError, ChildProcessSpawner> {
+  const failed = (reason: AuthnError["reason"], detail: string) =>
+    new AuthnError({ source: program(name), reason, detail })
   if (!validName.test(name)) return yield* failed("HelperName", "not a name that a program may have")
   const timeout = Duration.fromInputUnsafe(options?.timeout ?? "30 seconds")
-  const { code, text } = yield* run(`docker-credential-${name}`, CredentialKey.dockerName(registry)).pipe(
+  const { code, text } = yield* spawn(program(name), action, input).pipe(
     Effect.mapError((error) =>
       error === "flood"
         ? failed("HelperOutput", "it wrote more than 1 MiB")
@@ -71,17 +175,14 @@ export const get = Effect.fn("CredentialHelper.get")(function*(
       orElse: () => failed("HelperTimedOut", `no answer for ${Duration.format(timeout)}`)
     })
   )
-  if (code !== 0) {
-    return text.trim() === notFound
-      ? Credential.anonymous
-      : yield* failed("HelperFailed", `it ended with exit code ${code}`)
-  }
-  const answer = parse(text)
-  return answer ?? (yield* failed("HelperOutput", "its answer is not an object with Username and Secret"))
+  if (code === 0) return text
+  if (text.trim() === notFound) return undefined
+  return yield* failed("HelperFailed", `it ended with exit code ${code}`)
 })
 
-const run = (
+const spawn = (
   command: string,
+  action: string,
   input: string
 ): Effect.Effect<
   { readonly code: number; readonly text: string },
@@ -90,12 +191,14 @@ const run = (
 > =>
   Effect.scoped(Effect.gen(function*() {
     const spawner = yield* ChildProcessSpawner
-    const child = yield* spawner.spawn(ChildProcess.make(command, ["get"], {
+    const child = yield* spawner.spawn(ChildProcess.make(command, [action], {
       stdin: Stream.succeed(new TextEncoder().encode(input)),
       stdout: "pipe",
       stderr: "ignore",
       shell: false,
-      extendEnv: true
+      extendEnv: true,
+      // One that does not end when it is asked to is ended.
+      forceKillAfter: "1 second"
     }))
     const decoder = new TextDecoder()
     let text = ""

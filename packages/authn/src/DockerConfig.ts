@@ -4,17 +4,31 @@
  *
  * @since 1.0.0
  */
-import type * as Registry from "@effect-oci/name/Registry"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { AuthnError } from "./AuthnError.ts"
 import * as Credential from "./Credential.ts"
+import type * as CredentialHelper from "./CredentialHelper.ts"
 import * as CredentialKey from "./CredentialKey.ts"
 import type { Resolve } from "./Keychain.ts"
 
 /**
- * What a file says. Keys are normalised as `CredentialKey.normalize` does.
+ * What a file says about one key.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Entry {
+  readonly helper: string | undefined
+  /**
+   * A failure where it cannot be read: for its own key only.
+   */
+  readonly credential: Result.Result<Credential.Credential, AuthnError>
+}
+
+/**
+ * What a file says.
  *
  * @category models
  * @since 1.0.0
@@ -24,15 +38,27 @@ export interface DockerConfig {
    * The file, for errors.
    */
   readonly source: string
-  /**
-   * An entry that cannot be read is a failure for its own key only.
-   */
-  readonly auths: ReadonlyMap<string, Result.Result<Credential.Credential, AuthnError>>
+  readonly entries: CredentialKey.Keyring<Entry>
   /**
    * The helper of all registries that have none of their own.
    */
   readonly credsStore: string | undefined
-  readonly credHelpers: ReadonlyMap<string, string>
+}
+
+/**
+ * Options for `parse`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * Whether keys of `auths` may have wildcards, as Kubernetes reads them. Those of `credHelpers` always may: a helper is
+   * told the registry, and knows whose it is.
+   *
+   * @default false
+   */
+  readonly wildcards?: boolean | undefined
 }
 
 const isObject = (u: unknown): u is { readonly [key: string]: unknown } =>
@@ -40,8 +66,13 @@ const isObject = (u: unknown): u is { readonly [key: string]: unknown } =>
 
 const textOf = (u: unknown): string | undefined => typeof u === "string" && u !== "" ? u : undefined
 
-/** The largest file that is read, in bytes. */
-const limit = 8 * 1024 * 1024
+/**
+ * The largest config that is read, in bytes.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const maxSize = 8 * 1024 * 1024
 
 /**
  * Reads a config file.
@@ -53,37 +84,42 @@ const limit = 8 * 1024 * 1024
  * @category decoding
  * @since 1.0.0
  */
-export const parse = (bytes: Uint8Array, source: string): Result.Result<DockerConfig, AuthnError> => {
+export const parse = (
+  bytes: Uint8Array,
+  source: string,
+  options?: Options | undefined
+): Result.Result<DockerConfig, AuthnError> => {
   const malformed = (detail: string) => new AuthnError({ source, reason: "Malformed", detail })
-  if (bytes.length > limit) return Result.fail(malformed("the file is larger than 8 MiB"))
+  if (bytes.length > maxSize) return Result.fail(malformed("it is larger than 8 MiB"))
   const text = new TextDecoder().decode(bytes).trim()
   let json: unknown = {}
   if (text !== "") {
     try {
       json = JSON.parse(text)
     } catch {
-      return Result.fail(malformed("the file is not JSON"))
+      return Result.fail(malformed("it is not JSON"))
     }
   }
-  if (!isObject(json)) return Result.fail(malformed("the file is not a JSON object"))
-  const auths = new Map<string, Result.Result<Credential.Credential, AuthnError>>()
-  for (const [key, entry] of entriesOf(json, "auths")) {
-    const normalized = CredentialKey.normalize(key)
+  if (!isObject(json)) return Result.fail(malformed("it is not a JSON object"))
+  const entries = new Map<string, Entry>()
+  for (const [key, value] of entriesOf(json, "auths")) {
+    const normalized = CredentialKey.normalize(key, options)
     if (normalized === undefined) continue
-    const read = entryOf(entry)
+    const read = entryOf(value)
     const credential = typeof read === "string"
       ? Result.fail(malformed(`the entry ${JSON.stringify(key)} ${read}`))
       : Result.succeed(read)
     // Of two keys for one registry, one that says something is worth more.
-    const before = auths.get(normalized)
-    if (before === undefined || isEmpty(before)) auths.set(normalized, credential)
+    const before = entries.get(normalized)
+    if (before === undefined || isEmpty(before.credential)) entries.set(normalized, { helper: undefined, credential })
   }
-  const credHelpers = new Map<string, string>()
   for (const [key, helper] of entriesOf(json, "credHelpers")) {
-    const normalized = CredentialKey.normalize(key)
-    if (normalized !== undefined && typeof helper === "string") credHelpers.set(normalized, helper)
+    const normalized = CredentialKey.normalize(key, { wildcards: true })
+    if (normalized === undefined || typeof helper !== "string") continue
+    const credential = entries.get(normalized)?.credential ?? Result.succeed(Credential.anonymous)
+    entries.set(normalized, { helper, credential })
   }
-  return Result.succeed({ source, auths, credsStore: textOf(json["credsStore"]), credHelpers })
+  return Result.succeed({ source, entries: CredentialKey.keyring(entries), credsStore: textOf(json["credsStore"]) })
 }
 
 const isEmpty = (entry: Result.Result<Credential.Credential, AuthnError>): boolean =>
@@ -130,21 +166,14 @@ const pairOf = (auth: string): { readonly username: string; readonly password: s
  * @category keychains
  * @since 1.0.0
  */
-export const keychain = (
-  config: DockerConfig,
-  ask: (helper: string, registry: Registry.Registry) => Effect.Effect<Credential.Credential, AuthnError>
-): Resolve =>
+export const keychain = (config: DockerConfig, ask: CredentialHelper.Ask): Resolve =>
   Effect.fnUntraced(function*(resource) {
     const registry = CredentialKey.registryOf(resource)
-    for (const key of CredentialKey.candidates(resource)) {
-      const helper = config.credHelpers.get(key)
-      const credential = helper !== undefined ? yield* ask(helper, registry) : yield* fileEntry(config, key)
-      if (credential._tag !== "Anonymous") return credential
+    for (const { credential, helper } of config.entries.find(resource)) {
+      const known = helper === undefined ? Credential.anonymous : yield* ask(helper, registry)
+      if (known._tag !== "Anonymous") return known
+      const written = yield* Effect.fromResult(credential)
+      if (written._tag !== "Anonymous") return written
     }
     return config.credsStore === undefined ? Credential.anonymous : yield* ask(config.credsStore, registry)
   })
-
-const fileEntry = (config: DockerConfig, key: string): Effect.Effect<Credential.Credential, AuthnError> => {
-  const entry = config.auths.get(key)
-  return entry === undefined ? Effect.succeed(Credential.anonymous) : Effect.fromResult(entry)
-}

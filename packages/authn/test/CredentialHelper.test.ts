@@ -1,28 +1,14 @@
 import * as Registry from "@effect-oci/name/Registry"
-import * as Repository from "@effect-oci/name/Repository"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, layer } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as CredentialHelper from "../src/CredentialHelper.ts"
-import { Keychain } from "../src/Keychain.ts"
-import * as MachineKeychain from "../src/MachineKeychain.ts"
+import { install } from "./helper.ts"
 
 const ghcr = Registry.parseUnsafe("ghcr.io")
-
-/** Puts a helper of this name on the PATH, for as long as the scope lasts. */
-const install = Effect.fnUntraced(function*(name: string, script: string) {
-  const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped()
-  const file = `${folder}/docker-credential-${name}`
-  yield* fs.writeFileString(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const before = process.env["PATH"]
-  process.env["PATH"] = `${folder}:${before}`
-  yield* Effect.addFinalizer(() => Effect.sync(() => process.env["PATH"] = before))
-})
 
 describe("CredentialHelper", () => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
@@ -57,12 +43,24 @@ describe("CredentialHelper", () => {
         ["prints junk", "echo s3cret", "HelperOutput"],
         ["prints another shape", "echo '[\"s3cret\"]'", "HelperOutput"],
         ["floods", "exec yes s3cret", "HelperOutput"],
-        ["hangs", "exec sleep 60", "HelperTimedOut"]
+        ["says its secret is a number", "echo '{\"Username\":\"s3cret\",\"Secret\":1}'", "HelperOutput"],
+        ["prints two answers", "echo '{\"Username\":\"u\",\"Secret\":\"s3cret\"}{}'", "HelperOutput"],
+        ["says nothing", "exit 0", "HelperOutput"],
+        ["says nothing and fails", "cat >/dev/null; exit 1", "HelperFailed"],
+        ["hangs", "exec sleep 60", "HelperTimedOut"],
+        ["hangs and will not end", "trap '' TERM; while :; do sleep 0.1; done", "HelperTimedOut"],
+        ["answers and does not end", "echo '{}'; exec >&-; exec sleep 60", "HelperTimedOut"],
+        ["leaves a child behind", "sleep 60 & echo '{}'", "HelperTimedOut"]
       ] as const
-    )("is a failure when it %s, which tells no secret", ([, script, reason]) =>
+    )("A18: is a failure when it %s, which tells no secret", ([, script, reason]) =>
       Effect.gen(function*() {
         yield* install("broken", script)
-        const error = yield* Effect.flip(CredentialHelper.get("broken", ghcr, { timeout: "1 second" }))
+        const [taken, error] = yield* Effect.timed(
+          Effect.flip(
+            CredentialHelper.get("broken", ghcr, { timeout: reason === "HelperTimedOut" ? "300 millis" : "20 seconds" })
+          )
+        )
+        assert.isBelow(Duration.toSeconds(taken), 10)
         assert.strictEqual(error.reason, reason)
         assert.notInclude(error.message, "s3cret")
         assert.include(error.message, "docker-credential-broken")
@@ -74,55 +72,91 @@ describe("CredentialHelper", () => {
         assert.strictEqual(error.reason, "HelperMissing")
       }))
 
-    it.effect.each(["", "../../tmp/x", "/bin/sh", "a b", "a;b", "a\0b", "-x", ".x", "a/b", "x".repeat(65)])(
-      "is never started under the name %j",
+    it.effect("may leave the registry unread", () =>
+      Effect.gen(function*() {
+        yield* install("deaf", "exec <&-; echo '{\"Username\":\"u\",\"Secret\":\"p\"}'")
+        assert.strictEqual((yield* CredentialHelper.get("deaf", ghcr))._tag, "Basic")
+      }))
+
+    it.effect("is given credentials to keep and to forget", () =>
+      Effect.gen(function*() {
+        const folder = yield* install("keeps", "cat > \"$(dirname \"$0\")/$1\"")
+        const fs = yield* FileSystem.FileSystem
+        yield* CredentialHelper.store("keeps", Registry.dockerHub, "u", Redacted.make("p"))
+        assert.deepStrictEqual(JSON.parse(yield* fs.readFileString(`${folder}/store`)), {
+          ServerURL: "https://index.docker.io/v1/",
+          Username: "u",
+          Secret: "p"
+        })
+        yield* CredentialHelper.erase("keeps", ghcr)
+        assert.strictEqual(yield* fs.readFileString(`${folder}/erase`), "ghcr.io")
+      }))
+
+    it.effect("is asked once for a registry, however many wait, and again when the answer is old", () =>
+      Effect.gen(function*() {
+        const folder = yield* install(
+          "counts",
+          "cat >> \"$(dirname \"$0\")/asked\"; sleep 0.2; echo '{\"Username\":\"u\",\"Secret\":\"p\"}'"
+        )
+        const fs = yield* FileSystem.FileSystem
+        const asked = fs.readFileString(`${folder}/asked`)
+        const ask = yield* CredentialHelper.makeAsk({ keep: "1 second" })
+        const all = yield* Effect.all(Array.from({ length: 50 }, () => ask("counts", ghcr)), {
+          concurrency: "unbounded"
+        })
+        assert.strictEqual(new Set(all).size, 1)
+        assert.strictEqual(yield* asked, "ghcr.io")
+        yield* Effect.sleep("1 second")
+        yield* ask("counts", ghcr)
+        assert.strictEqual(yield* asked, "ghcr.ioghcr.io")
+      }))
+
+    it.effect("is not believed to be broken for ever", () =>
+      Effect.gen(function*() {
+        const folder = yield* install(
+          "heals",
+          "echo x >> \"$(dirname \"$0\")/asked\"; test $(wc -l < \"$(dirname \"$0\")/asked\") -gt 1 || exit 1; " +
+            "echo '{\"Username\":\"u\",\"Secret\":\"p\"}'"
+        )
+        const fs = yield* FileSystem.FileSystem
+        const ask = yield* CredentialHelper.makeAsk({ keepFailure: "500 millis" })
+        assert.strictEqual((yield* Effect.flip(ask("heals", ghcr))).reason, "HelperFailed")
+        assert.strictEqual((yield* Effect.flip(ask("heals", ghcr))).reason, "HelperFailed")
+        assert.strictEqual(yield* fs.readFileString(`${folder}/asked`), "x\n")
+        yield* Effect.sleep("500 millis")
+        assert.strictEqual((yield* ask("heals", ghcr))._tag, "Basic")
+      }))
+
+    it.effect.each([
+      "",
+      " ",
+      ".",
+      "..",
+      "../../tmp/x",
+      "/bin/sh",
+      "a b",
+      "a;b",
+      "a\0b",
+      "a\nb",
+      "$(id)",
+      "`id`",
+      "a|b",
+      "a&b",
+      "-x",
+      ".x",
+      "_x",
+      "a/b",
+      "a\\b",
+      "C:x",
+      "ü",
+      "%41",
+      "x".repeat(65)
+    ])(
+      "A17: is never started under the name %j",
       (name) =>
         Effect.gen(function*() {
           assert.strictEqual((yield* Effect.flip(CredentialHelper.get(name, ghcr))).reason, "HelperName")
         })
     )
-  })
-})
-
-describe("MachineKeychain", () => {
-  layer(NodeServices.layer, { excludeTestServices: true })((it) => {
-    const resolve = (env: Record<string, string>, repository: string) =>
-      Effect.gen(function*() {
-        const keychain = yield* Keychain
-        return yield* keychain.resolve(Repository.parseUnsafe(repository))
-      }).pipe(Effect.provide(
-        MachineKeychain.layer.pipe(
-          Layer.provide(NodeServices.layer),
-          Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
-        )
-      ))
-
-    it.effect("reads the folder that DOCKER_CONFIG names, and .docker at home otherwise", () =>
-      Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const home = yield* fs.makeTempDirectoryScoped()
-        const entry = (user: string) =>
-          JSON.stringify({ auths: { "ghcr.io": { auth: Buffer.from(`${user}:p`).toString("base64") } } })
-        yield* fs.makeDirectory(`${home}/.docker`)
-        yield* fs.makeDirectory(`${home}/other`)
-        yield* fs.writeFileString(`${home}/.docker/config.json`, entry("home"))
-        yield* fs.writeFileString(`${home}/other/config.json`, entry("other"))
-        const user = (env: Record<string, string>) =>
-          Effect.map(resolve(env, "ghcr.io/a"), (credential) =>
-            credential._tag === "Basic" ? credential.username : credential._tag)
-        assert.strictEqual(yield* user({ HOME: home }), "home")
-        assert.strictEqual(yield* user({ HOME: home, DOCKER_CONFIG: `${home}/other` }), "other")
-        assert.strictEqual(yield* user({ HOME: home, DOCKER_CONFIG: `${home}/none` }), "Anonymous")
-        assert.strictEqual(yield* user({}), "Anonymous")
-      }))
-
-    it.effect("says which file it cannot read", () =>
-      Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const folder = yield* fs.makeTempDirectoryScoped()
-        yield* fs.makeDirectory(`${folder}/config.json`)
-        const error = yield* Effect.flip(resolve({ DOCKER_CONFIG: folder }, "ghcr.io/a"))
-        assert.include(error.message, `${folder}/config.json`)
-      }))
   })
 })
