@@ -15,13 +15,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { type Case, cases, size } from "../../remote/test/faults/cases.ts"
+import { type Case, cases, sizes } from "../../remote/test/faults/cases.ts"
 import * as Wire from "../../remote/test/faults/wire.ts"
 import * as Content from "../../remote/test/image.ts"
 import * as DockerRegistry from "../src/DockerRegistry.ts"
 import * as FaultProxy from "../src/FaultProxy.ts"
 
 const user = Credential.basic("ann", "s3cret")
+const size = sizes.large
 const bytes = Content.bytes(size, 7)
 
 /** The registries behind the proxies: both of another make, and one of ours for what only tokens show. */
@@ -103,12 +104,13 @@ const away = Effect.fnUntraced(function*(upstream: string, options: FaultProxy.O
 const extra = { "docker-registry": 1, registry: 0.1 }
 
 // Half a minute each that no clock of ours can shorten, once.
-const slow = cases.filter(({ name }) => name.startsWith("pull: 1 byte a second"))
+const all = cases(size)
+const slow = all.filter(({ name }) => name.startsWith("pull: 1 byte a second"))
 
 for (const peer of ["registry", "docker-registry"] as const) {
   describe(`single faults before ${peer}`, () => {
     layer(Layer.provideMerge(peers(peer), NodeServices.layer), { excludeTestServices: true })((it) => {
-      it.effect.each(peer === "registry" ? cases : cases.filter((one) => !slow.includes(one)))(
+      it.effect.each(peer === "registry" ? all : all.filter((one) => !slow.includes(one)))(
         "$name",
         (fault) =>
           Effect.gen(function*() {

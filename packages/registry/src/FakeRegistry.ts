@@ -127,6 +127,10 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
    */
   readonly inject: (...faults: ReadonlyArray<Fault.Fault>) => Effect.Effect<void>
   /**
+   * How many requests have met a fault.
+   */
+  readonly struck: Effect.Effect<number>
+  /**
    * Empties all registries and forgets requests and faults.
    */
   readonly reset: Effect.Effect<void>
@@ -252,6 +256,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       }),
     requests: Effect.sync(() => requests.map((made) => ({ ...made }))),
     inject: plan.inject,
+    struck: plan.struck,
     reset: Effect.gen(function*() {
       requests.length = 0
       yield* plan.clear

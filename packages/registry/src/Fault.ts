@@ -265,6 +265,10 @@ export interface Plan {
    */
   readonly clear: Effect.Effect<void>
   /**
+   * How many requests were struck so far: a test whose fault met nobody shows nothing.
+   */
+  readonly struck: Effect.Effect<number>
+  /**
    * What goes wrong with a request, and that it was its turn: the faults injected first come first.
    */
   readonly next: (
@@ -281,10 +285,13 @@ export interface Plan {
 export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
   const waiting = (fault: Fault) => ({ fault, seen: 0 })
   let faults = initial.map(waiting)
+  let struck = 0
   return {
+    struck: Effect.sync(() => struck),
     inject: (...more) => Effect.sync(() => void faults.push(...more.map(waiting))),
     clear: Effect.sync(() => {
       faults = []
+      struck = 0
     }),
     next: ({ host, method, path }) => {
       for (const state of faults) {
@@ -293,7 +300,9 @@ export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
           (fault.host === undefined || fault.host === host)
         if (!fits || state.seen >= fault.skipped + fault.count) continue
         state.seen++
-        if (state.seen > fault.skipped) return fault.action
+        if (state.seen <= fault.skipped) continue
+        struck++
+        return fault.action
       }
       return undefined
     }

@@ -107,7 +107,8 @@ const toldBy = (
     ? Result.succeed(identifier)
     : Digest.parse(response.headers["docker-content-digest"] ?? "")
   const mediaType = typeOf(response)
-  return Result.isFailure(digest) || size === undefined || mediaType === ""
+  // No manifest is empty, whatever some registries say in answer to HEAD.
+  return Result.isFailure(digest) || size === undefined || size === 0 || mediaType === ""
     ? undefined
     : Descriptor.make({ mediaType, digest: digest.success, size })
 }

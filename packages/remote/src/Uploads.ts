@@ -51,6 +51,15 @@ export interface Options {
  */
 export const chunkSize = 8 * 1024 * 1024
 
+/**
+ * The largest blob that is sent in the request that closes its upload, in bytes. One more request for a larger one is time
+ * well spent: what a registry had of it when a connection broke, it keeps.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const monolithicLimit = 4 * 1024 * 1024
+
 /** A session as the registry has last told of it. */
 interface Session {
   url: string
@@ -60,7 +69,7 @@ interface Session {
 }
 
 /**
- * Sends a blob of a known digest: POST, then PUT with the body.
+ * Sends a blob of a known digest: POST, then PUT with the body; for one above `monolithicLimit` PATCH with the body, then PUT.
  *
  * **Details**
  *
@@ -117,7 +126,9 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     const told = (offset: number) => furthest = Math.max(furthest, offset)
     told(session.offset)
     const rest = body(session.offset)
-    yield* complete(client, session, descriptor, isChunked ? yield* sendChunks(client, session, rest, told) : rest)
+    if (isChunked) yield* sendChunks(client, session, rest, told)
+    else if (descriptor.size > monolithicLimit) yield* sendRest(client, session, descriptor, rest)
+    yield* complete(client, session, descriptor, rest)
     return "sent" as const
   }).pipe(
     Effect.mapError((error) => {
@@ -255,31 +266,50 @@ const complete = Effect.fnUntraced(function*<E, R>(
 
 const octets = "application/octet-stream"
 
-/** Sends a stream in chunks, moving the session on with each; gives what is left for the request that closes it. */
-const sendChunks = Effect.fnUntraced(function*<E, R>(
+/** Sends all that is left in one request, as Docker does; from the start, it says of no range. */
+const sendRest = Effect.fnUntraced(function*<E, R>(
+  client: Client,
+  session: Session,
+  descriptor: Descriptor.Descriptor,
+  body: Stream.Stream<Uint8Array, E, R>
+): Effect.fn.Return<void, E | RegistryError, R> {
+  const { reveal, stream } = yield* tapped(body)
+  const left = descriptor.size - session.offset
+  if (left === 0) return
+  yield* reveal(patch(client, session, left, {
+    ...(session.offset === 0 ? {} : { headers: range(session.offset, left) }),
+    body: HttpBody.stream(stream, octets, left)
+  }))
+})
+
+/** Sends a stream in chunks. */
+const sendChunks = <E, R>(
   client: Client,
   session: Session,
   body: Stream.Stream<Uint8Array, E, R>,
   told: (offset: number) => void
-): Effect.fn.Return<Stream.Stream<never>, E | RegistryError, R> {
-  yield* Stream.runForEach(
+): Effect.Effect<void, E | RegistryError, R> =>
+  Stream.runForEach(
     chunked(body, session.chunkSize),
     (chunk) => Effect.tap(sendChunk(client, session, chunk), () => Effect.sync(() => told(session.offset)))
   )
-  return Stream.empty
-})
 
-const sendChunk = Effect.fnUntraced(function*(
-  client: Client,
-  session: Session,
-  chunk: Uint8Array
-): Effect.fn.Return<void, RegistryError> {
-  const response = yield* orLost(Retry.body(client.patch(session.url, {
+const sendChunk = (client: Client, session: Session, chunk: Uint8Array): Effect.Effect<void, RegistryError> =>
+  patch(client, session, chunk.length, {
     headers: range(session.offset, chunk.length),
     body: HttpBody.uint8Array(chunk, octets)
-  })))
+  })
+
+/** Adds to a session, and moves it on. */
+const patch = Effect.fnUntraced(function*(
+  client: Client,
+  session: Session,
+  length: number,
+  request: { readonly headers?: Record<string, string>; readonly body: HttpBody.HttpBody }
+): Effect.fn.Return<void, RegistryError> {
+  const response = yield* orLost(Retry.body(client.patch(session.url, request)))
   yield* ResponseBody.discard(response)
-  session.offset += chunk.length
+  session.offset += length
   session.url = yield* moved(response, session.url)
 })
 
@@ -331,7 +361,7 @@ export const pushStream = Effect.fn("Uploads.pushStream")(function*<E, R>(
     })
   )
 
-  const patch = (chunk: Uint8Array) =>
+  const send = (chunk: Uint8Array) =>
     Effect.suspend(() => {
       hasher.update(chunk)
       return Effect.map(
@@ -344,7 +374,7 @@ export const pushStream = Effect.fn("Uploads.pushStream")(function*<E, R>(
     })
 
   return yield* Effect.gen(function*() {
-    yield* Stream.runForEach(chunked(body, session.chunkSize), patch)
+    yield* Stream.runForEach(chunked(body, session.chunkSize), send)
     const descriptor = { mediaType: octets, digest: hasher.digest(), size }
     let attempts = 0
     const close = Effect.suspend(() =>

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
-import { type Case, cases, size } from "./cases.ts"
+import { type Case, cases, sizes } from "./cases.ts"
 import * as Wire from "./wire.ts"
 
 const from = "source.test/app:1"
@@ -77,17 +77,24 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
     down: wire.down / layer.length,
     up: wire.up / layer.length,
     tags: yield* fake.tags("target.test/app"),
+    struck: yield* fake.struck,
     isSame: exit._tag === "Success" && exit.value.descriptor.digest === descriptor.digest
   }
 })
 
-const eight = blobs(size)
 const slack = 0.001
 
-describe("single faults", () => {
-  it.effect.each(cases)("$name", (fault) =>
+/** How many requests meet the faults of a case at least. */
+const strikes = ({ source = [], target = [] }: Case) =>
+  [...source, ...target].reduce((sum, { count }) => sum + (count === Infinity ? 1 : count), 0)
+
+describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
+  const layer = blobs(size)
+
+  it.effect.each(cases(size))("$name", (fault) =>
     Effect.gen(function*() {
-      const { down, exit, isSame, seconds, tags, up } = yield* run(fault, eight)
+      const { down, exit, isSame, seconds, struck, tags, up } = yield* run(fault, layer)
+      assert.isAtLeast(struck, strikes(fault))
       if (fault.fails) {
         assert.isTrue(Exit.isFailure(exit))
         assert.deepStrictEqual(tags, [])
