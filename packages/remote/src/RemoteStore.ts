@@ -48,6 +48,7 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
     case "Denied":
     case "Rejected":
     case "NoCredentials":
+    case "InternalAddress":
       return new Refused({ detail: error.message })
     case "ContentMismatch":
       return new Invalid({ detail: error.reason.detail })

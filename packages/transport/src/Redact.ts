@@ -35,6 +35,14 @@ export const url = (input: string | URL): string => {
 }
 
 /**
+ * The query parameters that may hold secrets, for `UrlParams.CurrentRedactedNames`: all but those that are known not to.
+ *
+ * @category redaction
+ * @since 1.0.0
+ */
+export const parameters: ReadonlyArray<RegExp> = [new RegExp(`^(?!(?:${[...shown].join("|")})$)`)]
+
+/**
  * The headers that may hold secrets, for `Headers.CurrentRedactedNames` of whoever provides the `HttpClient`.
  *
  * @category redaction

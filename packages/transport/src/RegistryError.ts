@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as Address from "./Address.ts"
 import { Challenge } from "./Challenge.ts"
 
 /**
@@ -157,6 +158,28 @@ export class ProtocolViolation
 {}
 
 /**
+ * A reply led to an address that only means something in the client's own network, for a host that nobody named: see
+ * `Address`.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class InternalAddress
+  extends Schema.Error<InternalAddress>("@effect-oci/transport/RegistryError/InternalAddress")({
+    _tag: Schema.tag("InternalAddress"),
+    host: Schema.String,
+    address: Schema.String
+  })
+{
+  /**
+   * @since 1.0.0
+   */
+  get detail(): string {
+    return Address.describe(this.host, this.address)
+  }
+}
+
+/**
  * Bytes are not what their digest, size or type says.
  *
  * @category reasons
@@ -196,6 +219,7 @@ export const Reason = Schema.Union([
   SessionLost,
   Unreachable,
   ProtocolViolation,
+  InternalAddress,
   ContentMismatch,
   NoCredentials
 ])
@@ -281,6 +305,8 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           : `The registry asks to wait ${Duration.format(this.reason.retryAfter)}.`
       case "Unreachable":
         return this.reason.code === "ENOTFOUND" ? "Check the name of the registry." : undefined
+      case "InternalAddress":
+        return `The registry led there. If it is yours, name ${this.reason.host} among the origins.`
       default:
         return this.method === "HEAD" && this.status !== undefined && this.status !== 404
           ? "A HEAD answer has no body; GET says why."

@@ -17,8 +17,8 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
+import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
-import * as Watch from "./internal/watch.ts"
 import type { Realm } from "./Realm.ts"
 import { ProtocolViolation, type RegistryError, Unauthorized } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
@@ -68,10 +68,16 @@ export const exchange = Effect.fnUntraced(function*(
     : credential._tag === "Basic"
     ? [get, passwordRequest(wish, credential)]
     : [get, undefined]
-  const response = yield* send(http, first)
+  const send = (request: HttpClientRequest.HttpClientRequest) =>
+    Dial.execute(
+      http,
+      HttpClientRequest.setHeaders(request, { accept: "application/json", "accept-encoding": "identity" }),
+      wish.realm.isTrusted
+    )
+  const response = yield* send(first)
   if (second === undefined || ![404, 405, 501].includes(response.status)) return yield* read(response)
   yield* ResponseBody.discard(response)
-  return yield* read(yield* send(http, second))
+  return yield* read(yield* send(second))
 })
 
 const getRequest = (wish: Wish, credential: Credential.Credential) => {
@@ -103,12 +109,6 @@ const postRequest = (wish: Wish, token: Redacted.Redacted) =>
 
 const passwordRequest = (wish: Wish, { password, username }: Credential.Basic) =>
   grantRequest(wish, { grant_type: "password", username, password: Redacted.value(password) })
-
-const send = (http: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
-  Watch.execute(
-    http,
-    HttpClientRequest.setHeaders(request, { accept: "application/json", "accept-encoding": "identity" })
-  )
 
 /** RFC 6750, section 2.1; anything else was never meant to be a token. */
 const tokenSyntax = /^[A-Za-z0-9\-._~+/]+=*$/

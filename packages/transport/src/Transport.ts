@@ -23,25 +23,15 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as AccessScope from "./AccessScope.ts"
 import * as Challenge from "./Challenge.ts"
+import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
 import * as Pauses from "./internal/pauses.ts"
-import * as Watch from "./internal/watch.ts"
+import * as Origin from "./Origin.ts"
 import * as Realm from "./Realm.ts"
 import { NoCredentials, ProtocolViolation, type RegistryError, type Unauthorized } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Token from "./Token.ts"
-
-/**
- * Whether a registry is spoken to by plain http. By default only loopback is, and nothing ever falls back to it.
- *
- * @category references
- * @since 1.0.0
- */
-export const PlainHttp = Context.Reference<(registry: Registry.Registry) => boolean>(
-  "@effect-oci/transport/Transport/PlainHttp",
-  { defaultValue: () => Registry.isLoopback }
-)
 
 /**
  * Who asks, and for what.
@@ -114,9 +104,6 @@ const redirectOf = (response: HttpClientResponse.HttpClientResponse): URL | unde
 const refuses = (from: URL, to: URL): string | undefined => {
   if (to.protocol !== "https:" && to.protocol !== "http:") return `redirected to a ${to.protocol} URL`
   if (from.protocol === "https:" && to.protocol === "http:") return "redirected from https to http"
-  if (to.hostname !== from.hostname && Realm.isInternal(to.hostname) && !Realm.isInternal(from.hostname)) {
-    return `redirected to the internal address ${to.hostname}`
-  }
   return undefined
 }
 
@@ -135,28 +122,31 @@ const registryOf = (resource: Access["resource"]): Registry.Registry =>
 const make = Effect.gen(function*() {
   const http = yield* HttpClient.HttpClient
   const keychain = yield* Keychain
+  const origins = yield* Origin.Origins
   const tokens = yield* Token.make(http)
   const pauses = Pauses.make()
 
   /** One request and its reply, once the origin takes requests. */
   const once = Effect.fnUntraced(function*(
-    request: HttpClientRequest.HttpClientRequest
+    request: HttpClientRequest.HttpClientRequest,
+    registry: URL
   ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-    const { origin } = new URL(request.url)
+    const { host, hostname, origin } = new URL(request.url)
     yield* pauses.wait(origin)
-    const response = yield* Watch.execute(
+    const response = yield* Dial.execute(
       http,
-      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" })
+      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
+      hostname === registry.hostname || origins(host).internal === true
     )
     if (response.status === 429) yield* pauses.begin(origin, response)
     return response
   })
 
   const ping = Effect.fnUntraced(function*(registry: Registry.Registry): Effect.fn.Return<Session, RegistryError> {
-    const isPlain = (yield* PlainHttp)(registry)
-    const origin = new URL(`${isPlain ? "http" : "https"}://${Registry.apiHost(registry)}`)
+    const scheme = Origin.isPlain(origins, registry) ? "http" : "https"
+    const origin = new URL(`${scheme}://${Registry.apiHost(registry)}`)
     const url = new URL("/v2/", origin).href
-    const response = yield* once(HttpClientRequest.get(url))
+    const response = yield* once(HttpClientRequest.get(url), origin)
     // Whatever else it says (some registries know no /v2/ at all), the requests themselves will tell.
     if (response.status >= 500 || response.status === 429) {
       return yield* Effect.flatMap(Failure.fromResponse("GET", url, response, { identified: false }), Effect.fail)
@@ -222,7 +212,8 @@ const make = Effect.gen(function*() {
       const isOwn = new URL(next.url).origin === session.origin.origin
       const identified = isOwn && attempt.grant !== undefined
       const response = yield* once(
-        identified ? HttpClientRequest.setHeader(next, "authorization", Redacted.value(attempt.grant!.header)) : next
+        identified ? HttpClientRequest.setHeader(next, "authorization", Redacted.value(attempt.grant!.header)) : next,
+        session.origin
       )
       const target = redirectOf(response)
       if (target === undefined) {

@@ -1,0 +1,122 @@
+/**
+ * Which requests go through a proxy.
+ *
+ * @since 1.0.0
+ */
+import * as Registry from "@effect-oci/name/Registry"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+
+/**
+ * Finds the proxy for a URL: its own URL, whose user and password are for the proxy and nobody else; `undefined` for none.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Lookup {
+  (url: URL): Redacted.Redacted | undefined
+}
+
+/**
+ * The proxies, as connections see them when their layer is built. None unless told.
+ *
+ * **Gotchas**
+ *
+ * A proxy resolves names itself, so that an address behind it cannot be checked; those that are written out are.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Proxies = Context.Reference<Lookup>("@effect-oci/transport/Proxy/Proxies", {
+  defaultValue: (): Lookup => () => undefined
+})
+
+/**
+ * What is said of proxies in the environment.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Options {
+  readonly https?: Redacted.Redacted | undefined
+  readonly http?: Redacted.Redacted | undefined
+  /**
+   * What goes without a proxy, separated by commas: hosts with all below them, `.suffix` for what is below only, addresses,
+   * networks such as `10.0.0.0/8`, each of them with a port or without; `*` for everything.
+   */
+  readonly except?: string | undefined
+}
+
+/** Whether one entry of `NO_PROXY` names a URL. */
+const matches = (entry: string, { hostname, port, protocol }: URL): boolean => {
+  if (entry === "*") return true
+  const host = hostname.replace(/^\[|\]$/g, "")
+  if (entry.includes("/")) {
+    const network = IpNetwork.fromString(entry)
+    const address = NetAddress.ipFromString(host)
+    return Result.isSuccess(network) && Result.isSuccess(address) &&
+      IpNetwork.contains(network.success, address.success)
+  }
+  // An IPv6 address has colons of its own, and a port only behind brackets.
+  const colon = /^[^:]*:\d+$|\]:\d+$/.test(entry) ? entry.lastIndexOf(":") : entry.length
+  const entryPort = entry.slice(colon + 1)
+  if (entryPort !== "" && entryPort !== (port || (protocol === "https:" ? "443" : "80"))) return false
+  const bare = entry.slice(0, colon).replace(/^\*(?=\.)/, "").replace(/^\[|\]$/g, "")
+  if (bare === "") return false
+  return bare.startsWith(".") ? host.endsWith(bare) : host === bare || host.endsWith(`.${bare}`)
+}
+
+/**
+ * Proxies by the rules that programs share: one for https, one for http, exceptions. Loopback is always one.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = (options: Options): Lookup => {
+  const entries = (options.except ?? "").toLowerCase().split(",").map((entry) => entry.trim()).filter(Boolean)
+  return (url) => {
+    const proxy = url.protocol === "https:" ? options.https : options.http
+    if (proxy === undefined || isLoopback(url.host)) return undefined
+    return entries.some((entry) => matches(entry, url)) ? undefined : proxy
+  }
+}
+
+const isLoopback = (host: string): boolean =>
+  Result.match(Registry.parse(host), { onFailure: () => false, onSuccess: Registry.isLoopback })
+
+const variable = <A>(name: string, read: (name: string) => Config.Config<A>) =>
+  Config.option(read(name.toLowerCase()).pipe(Config.orElse(() => read(name))))
+
+/**
+ * The proxies that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name, in lower case or upper.
+ *
+ * @category config
+ * @since 1.0.0
+ */
+export const fromEnvironment: Effect.Effect<Lookup, Config.ConfigError> = Effect.gen(function*() {
+  const https = yield* variable("HTTPS_PROXY", Config.Redacted)
+  const http = yield* variable("HTTP_PROXY", Config.Redacted)
+  const except = yield* variable("NO_PROXY", Config.String)
+  return make({
+    https: Option.getOrUndefined(Option.filter(https, isSaid)),
+    http: Option.getOrUndefined(Option.filter(http, isSaid)),
+    except: Option.getOrUndefined(except)
+  })
+})
+
+const isSaid = (proxy: Redacted.Redacted): boolean => Redacted.value(proxy) !== ""
+
+/**
+ * Goes through the proxies that the environment names.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layerEnvironment: Layer.Layer<never, Config.ConfigError> = Layer.effect(Proxies, fromEnvironment)
