@@ -121,6 +121,22 @@ export class Refused extends Schema.Error<Refused>("@effect-oci/content/ContentE
 }
 
 /**
+ * What is asked for is not done, by this place or with this kind of content, for anybody.
+ *
+ * @category errors
+ * @since 1.0.0
+ */
+export class Unsupported extends Schema.Error<Unsupported>("@effect-oci/content/ContentError/Unsupported")({
+  _tag: Schema.tag("Unsupported"),
+  detail: Schema.String
+}) {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
  * The place failed for a reason of its own: a network, a disk, a server.
  *
  * @category errors
@@ -150,6 +166,7 @@ export const Reason = Schema.Union([
   Incomplete,
   NoSpace,
   Refused,
+  Unsupported,
   Unavailable
 ])
 

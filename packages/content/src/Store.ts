@@ -51,6 +51,12 @@ export interface Source {
     descriptor: Descriptor.Descriptor,
     offset?: number | undefined
   ) => Stream.Stream<Uint8Array, ContentError>
+  /**
+   * The manifests there that name a manifest as their subject, where the place can tell.
+   */
+  readonly referrers?:
+    | ((subject: Digest.Digest) => Stream.Stream<Descriptor.Descriptor, ContentError>)
+    | undefined
 }
 
 /**

@@ -44,7 +44,7 @@ export const app: Effect.Effect<
   const refused = foreign(request, settings) ??
     (allowed?.includes(request.method) === false ? Reply.notAllowed(allowed.join(", ")) : undefined)
   const response = refused ?? (yield* Effect.catch(
-    answer(request, route, query),
+    answer(request, allowed === undefined && route._tag === "Referrers" ? { _tag: "Unknown" } : route, query),
     (error: StorageError) => Effect.succeed(Reply.fromStorage(error))
   ))
   return HttpServerResponse.setHeaders(request.method === "HEAD" ? Reply.withoutBody(response) : response, {

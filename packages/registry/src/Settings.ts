@@ -25,6 +25,12 @@ export interface Settings {
    */
   readonly deletes: boolean
   /**
+   * Whether the list of referrers has an endpoint. Without it clients keep the list under a tag.
+   *
+   * @default true
+   */
+  readonly referrers: boolean
+  /**
    * Takes a manifest though the repository lacks what it names.
    *
    * @default false
@@ -70,6 +76,7 @@ export interface Settings {
 export const defaults: Settings = {
   readOnly: false,
   deletes: true,
+  referrers: true,
   sparse: false,
   manifestLimit: 4 * 1024 * 1024,
   pageSize: 1000,

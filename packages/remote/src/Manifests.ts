@@ -29,6 +29,10 @@ import * as Request from "./internal/request.ts"
 export interface Fetched {
   readonly descriptor: Descriptor.Descriptor
   readonly bytes: Uint8Array
+  /**
+   * The registry's mark of what was read, for `put` to be told what it may replace.
+   */
+  readonly etag: string | undefined
 }
 
 /**
@@ -72,7 +76,11 @@ export const get = Effect.fn("Manifests.get")(function*(
   if (isDigest(identifier) && digest !== identifier) {
     return yield* Request.mismatch(response, `the bytes have digest ${digest}`)
   }
-  return { descriptor: Descriptor.make({ mediaType: typeOf(response), digest, size: bytes.length }), bytes }
+  return {
+    descriptor: Descriptor.make({ mediaType: typeOf(response), digest, size: bytes.length }),
+    bytes,
+    etag: response.headers["etag"]
+  }
 })
 
 /**
@@ -121,9 +129,33 @@ const toldBy = (
  */
 export interface Put {
   /**
-   * Whether it keeps the manifest in the list of its subject's referrers.
+   * Whether it says that it keeps the manifest in the list of its subject's referrers.
    */
   readonly hasReferrers: boolean
+  /**
+   * The tags of those asked for that it has set.
+   */
+  readonly tags: ReadonlyArray<string>
+}
+
+/**
+ * Options for `put`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface PutOptions {
+  /**
+   * Tags to be set with the manifest, where it is put by its digest and the registry knows how to.
+   *
+   * @default []
+   */
+  readonly tags?: ReadonlyArray<Tag.Tag> | undefined
+  /**
+   * The mark of what may be replaced, or `null` where nothing may be there yet. A registry that looks at it refuses
+   * otherwise, with status 412; many do not.
+   */
+  readonly replaces?: string | null | undefined
 }
 
 /**
@@ -136,10 +168,13 @@ export const put = Effect.fn("Manifests.put")(function*(
   repository: Repository.Repository,
   identifier: Tag.Tag | Digest.Digest,
   descriptor: Descriptor.Descriptor,
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  options?: PutOptions | undefined
 ): Effect.fn.Return<Put, RegistryError, Transport> {
   const client = yield* Request.client(repository, "push")
   const response = yield* client.put(at(repository, identifier), {
+    headers: condition(options?.replaces),
+    urlParams: isDigest(identifier) ? (options?.tags ?? []).map((tag) => ["tag", tag] as const) : [],
     body: HttpClientRequest.empty.pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType)).body
   })
   yield* ResponseBody.discard(response)
@@ -147,8 +182,14 @@ export const put = Effect.fn("Manifests.put")(function*(
   if (said !== undefined && said.startsWith(`${Digest.algorithm(descriptor.digest)}:`) && said !== descriptor.digest) {
     return yield* Request.mismatch(response, `the registry stored ${said} in place of ${descriptor.digest}`)
   }
-  return { hasReferrers: response.headers["oci-subject"] !== undefined }
+  return {
+    hasReferrers: response.headers["oci-subject"] !== undefined,
+    tags: (response.headers["oci-tag"] ?? "").split(",").map((tag) => tag.trim()).filter((tag) => tag !== "")
+  }
 })
+
+const condition = (replaces: string | null | undefined): Record<string, string> =>
+  replaces === undefined ? {} : replaces === null ? { "if-none-match": "*" } : { "if-match": replaces }
 
 /**
  * Deletes a tag, or a manifest with all its tags.

@@ -4,21 +4,32 @@
  * @since 1.0.0
  */
 import * as Bytes from "@effect-oci/content/Bytes"
-import { ContentError, Incomplete, Invalid, NotFound, Refused, Unavailable } from "@effect-oci/content/ContentError"
+import {
+  ContentError,
+  Incomplete,
+  Invalid,
+  NotFound,
+  Refused,
+  Unavailable,
+  Unsupported
+} from "@effect-oci/content/ContentError"
 import type { Store } from "@effect-oci/content/Store"
 import * as Verify from "@effect-oci/content/Verify"
 import type * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { isRegistryError, type RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import * as Manifests from "./Manifests.ts"
+import * as Referrers from "./Referrers.ts"
 import * as Uploads from "./Uploads.ts"
 
 /**
@@ -50,6 +61,8 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
     case "NoCredentials":
     case "InternalAddress":
       return new Refused({ detail: error.message })
+    case "Unsupported":
+      return new Unsupported({ detail: error.message })
     case "ContentMismatch":
       return new Invalid({ detail: error.reason.detail })
     case "ProtocolViolation":
@@ -117,10 +130,15 @@ export const make = (repository: Repository.Repository): Effect.Effect<Store, ne
         MediaType.isDocument(descriptor.mediaType)
           ? body(0).pipe(
             Bytes.collect({ location }),
-            Effect.tap((bytes) => run("write", Manifests.put(repository, descriptor.digest, descriptor, bytes))),
+            Effect.tap((bytes) => run("write", putManifest(repository, descriptor, bytes))),
             Effect.as("sent" as const)
           )
           : mapped(Uploads.push(repository, descriptor, body, options)),
+      referrers: (subject) =>
+        Referrers.list(repository, subject).pipe(
+          Stream.provideContext(services),
+          Stream.mapError(contentError("list", location))
+        ),
       pushStream: (body) => mapped(Uploads.pushStream(repository, body)),
       tag: (descriptor, tag, options) =>
         run(
@@ -133,6 +151,19 @@ export const make = (repository: Repository.Repository): Effect.Effect<Store, ne
         )
     }
   })
+
+/** Puts a manifest, and sees to it that its subject's list of referrers has it. */
+const putManifest = Effect.fnUntraced(function*(
+  repository: Repository.Repository,
+  descriptor: Descriptor.Descriptor,
+  bytes: Uint8Array
+): Effect.fn.Return<void, RegistryError, Transport> {
+  const { hasReferrers } = yield* Manifests.put(repository, descriptor.digest, descriptor, bytes)
+  const document = Result.getOrUndefined(Document.parse(bytes, descriptor.mediaType))
+  if (document === undefined || document._tag === "Opaque" || document.subject === undefined) return
+  const referrer = Referrers.referrerOf(descriptor, document)
+  yield* Referrers.add(repository, document.subject.digest, referrer, hasReferrers)
+})
 
 /**
  * The bytes of a blob of which only the digest is known; verified.

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Pages from "./internal/pages.ts"
 import * as Request from "./internal/request.ts"
+import { PageSize } from "./PageSize.ts"
 
 /**
  * Options for `list`.
@@ -22,9 +23,7 @@ import * as Request from "./internal/request.ts"
  */
 export interface Options {
   /**
-   * How many tags are asked for at a time. 1000 is the most that all large registries take.
-   *
-   * @default 1000
+   * How many tags are asked for at a time. `PageSize` unless told.
    */
   readonly pageSize?: number | undefined
   /**
@@ -47,11 +46,12 @@ export const list = (
   repository: Repository.Repository,
   options?: Options | undefined
 ): Stream.Stream<string, RegistryError, Transport> =>
-  Stream.unwrap(Effect.map(Request.client(repository, "pull"), (client) => {
-    const last = options?.last === undefined ? "" : `&last=${encodeURIComponent(options.last)}`
-    return Pages.stream({
-      client,
-      first: Request.path(repository, `tags/list?n=${options?.pageSize ?? 1000}${last}`),
-      read: NameList.tags
-    })
+  Stream.unwrap(Effect.gen(function*() {
+    const client = yield* Request.client(repository, "pull")
+    const size = options?.pageSize ?? (yield* PageSize)(repository.registry)
+    const last = options?.last === undefined ? "" : `?last=${encodeURIComponent(options.last)}`
+    return yield* Pages.sized(
+      { client, first: Request.path(repository, `tags/list${last}`), read: NameList.tags },
+      size
+    )
   }))

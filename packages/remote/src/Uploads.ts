@@ -219,7 +219,7 @@ const status = (client: Client, session: Session): Effect.Effect<Session | undef
       })
     ),
     Effect.catchIf(
-      (error) => ["NotFound", "Rejected", "Denied"].includes(error.reason._tag),
+      (error) => ["NotFound", "Rejected", "Unsupported", "Denied"].includes(error.reason._tag),
       () => Effect.undefined
     )
   )

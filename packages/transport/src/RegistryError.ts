@@ -103,6 +103,17 @@ export class Unavailable extends Schema.Error<Unavailable>("@effect-oci/transpor
 }) {}
 
 /**
+ * 405, 501, or 400 with the code `UNSUPPORTED`: this registry does not do what was asked, for anybody.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Unsupported extends Schema.Error<Unsupported>("@effect-oci/transport/RegistryError/Unsupported")({
+  _tag: Schema.tag("Unsupported"),
+  ...response
+}) {}
+
+/**
  * Any other status of 400 and above: the request as it is will never do.
  *
  * @category reasons
@@ -215,6 +226,7 @@ export const Reason = Schema.Union([
   NotFound,
   RateLimited,
   Unavailable,
+  Unsupported,
   Rejected,
   SessionLost,
   Unreachable,
@@ -303,6 +315,10 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
         return this.reason.retryAfter === undefined
           ? undefined
           : `The registry asks to wait ${Duration.format(this.reason.retryAfter)}.`
+      case "Unsupported":
+        return this.method === "DELETE"
+          ? "This registry does not delete here; its own console or API may, or a setting of its."
+          : "This registry does not support it, for anybody."
       case "Unreachable":
         return this.reason.code === "ENOTFOUND" ? "Check the name of the registry." : undefined
       case "InternalAddress":
@@ -339,6 +355,8 @@ const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string =>
       return " too many requests"
     case "Unavailable":
       return " registry unavailable"
+    case "Unsupported":
+      return " not supported by this registry"
     case "Rejected":
       return " refused"
     case "SessionLost":

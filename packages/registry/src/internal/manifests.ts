@@ -50,7 +50,7 @@ const put = Effect.fnUntraced(function*(
   query: URLSearchParams
 ): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
   const storage = yield* Storage
-  const { manifestLimit: limit, sparse } = yield* Settings
+  const { manifestLimit: limit, referrers, sparse } = yield* Settings
   const body = yield* Effect.result(Bytes.collect({ location: repository, limit })(Body.stream(request)))
   if (Result.isFailure(body)) {
     return body.failure._tag === "ContentError"
@@ -75,6 +75,11 @@ const put = Effect.fnUntraced(function*(
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }
   const subject = document._tag === "Opaque" ? undefined : document.subject
+  const now = Option.match(yield* storage.manifest(repository, identifier), {
+    onNone: () => undefined,
+    onSome: (stored) => `"${stored.digest}"`
+  })
+  if (!meets(request.headers, now)) return Reply.failure(412, "DENIED", "the manifest is another one by now")
   yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
     tags: tags.flatMap((tag) => Result.isSuccess(tag) ? [tag.success] : []),
     subject: subject === undefined
@@ -84,12 +89,20 @@ const put = Effect.fnUntraced(function*(
   const headers = {
     location: `/v2/${repository}/manifests/${digest}`,
     "docker-content-digest": digest,
-    ...(subject === undefined ? {} : { "oci-subject": subject.digest })
+    ...(subject === undefined || !referrers ? {} : { "oci-subject": subject.digest })
   }
   const response = Reply.empty(201, headers)
   const accepted = byDigest ? query.getAll("tag") : []
   return accepted.length === 0 ? response : HttpServerResponse.setHeader(response, "oci-tag", accepted.join(", "))
 })
+
+/** Whether what is there is what the client has seen (RFC 9110, section 13). */
+const meets = (headers: Readonly<Record<string, string | undefined>>, now: string | undefined): boolean => {
+  const among = (list: string | undefined) =>
+    now !== undefined && list !== undefined &&
+    list.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === now)
+  return (headers["if-match"] === undefined || among(headers["if-match"])) && !among(headers["if-none-match"])
+}
 
 /** What the manifest names and the repository has not. Foreign layers are elsewhere by design. */
 const firstMissing = Effect.fnUntraced(function*(

@@ -92,10 +92,11 @@ export const methods = (route: Route, settings: Settings): ReadonlyArray<string>
       return [...read, ...deletes]
     case "Manifest":
       return [...read, ...writes("PUT"), ...deletes]
+    case "Referrers":
+      return settings.referrers ? read : undefined
     case "Ping":
     case "Catalog":
     case "Tags":
-    case "Referrers":
       return read
     default:
       return undefined

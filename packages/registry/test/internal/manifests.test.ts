@@ -193,4 +193,31 @@ describe("manifests", () => {
         assert.deepStrictEqual([answer.status, answer.codes], [400, ["NAME_INVALID"]], tag)
       }
     }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  it.effect("writes only what the client has seen, where it says so", () =>
+    Effect.gen(function*() {
+      yield* pushBlob("a", "{}")
+      const write = (n: number, headers: Record<string, string>) =>
+        Effect.map(
+          send("PUT", "/v2/a/manifests/1", {
+            body: encode(Registry.manifest({ annotations: { n: String(n) } })),
+            headers: { "content-type": MediaType.ociManifest, ...headers }
+          }),
+          ({ status }) => status
+        )
+      assert.strictEqual(yield* write(1, { "if-match": "*" }), 412)
+      assert.strictEqual(yield* write(1, { "if-none-match": "*" }), 201)
+      assert.strictEqual(yield* write(2, { "if-none-match": "*" }), 412)
+      const etag = (yield* send("HEAD", "/v2/a/manifests/1")).headers["etag"]!
+      assert.strictEqual(yield* write(2, { "if-match": `"other"` }), 412)
+      assert.strictEqual(yield* write(2, { "if-match": `"other", ${etag}` }), 201)
+      assert.strictEqual(yield* write(3, { "if-match": etag }), 412)
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  it.effect("does not say that it saw a subject where it lists no referrers", () =>
+    Effect.gen(function*() {
+      const answer = yield* pushManifest("a", "1", Registry.manifest({ subject }))
+      assert.deepStrictEqual([answer.status, answer.headers["oci-subject"]], [201, undefined])
+      assert.strictEqual((yield* send("GET", `/v2/a/referrers/${subject.digest}`)).status, 404)
+    }).pipe(having({ referrers: false }), Effect.provide(MemoryStorage.layer)))
 })

@@ -7,13 +7,14 @@ import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
 
 const pageLimit = 8 * 1024 * 1024
 const maxPages = 1000
+const maxEmpty = 3
 
 /** The target of the first link whose relation is `next`. */
 export const nextOf = (header: string | undefined): string | undefined => {
@@ -31,26 +32,57 @@ export interface Options<A> {
   readonly client: HttpClient.HttpClient.With<RegistryError>
   readonly first: string
   readonly headers?: Record<string, string> | undefined
-  readonly read: (bytes: Uint8Array) => Result.Result<ReadonlyArray<A>, SpecError>
+  readonly read: (
+    bytes: Uint8Array,
+    response: HttpClientResponse.HttpClientResponse
+  ) => Result.Result<ReadonlyArray<A>, SpecError>
 }
 
+type Page<A> = readonly [ReadonlyArray<A>, Option.Option<string>]
+
 /**
- * All entries of all pages. A link to another origin, one that was followed before, and more than 1,000 pages are
- * failures: a list would end silently, or never.
+ * All entries of all pages. A link to another origin, one that was followed before, more than 1,000 pages, and three in a row
+ * with nothing in them are failures: a list would end silently, or never.
  */
-export const stream = <A>({ client, first, headers, read }: Options<A>): Stream.Stream<A, RegistryError> =>
-  Stream.suspend(() => {
+export const stream = <A>(options: Options<A>): Stream.Stream<A, RegistryError> => Stream.unwrap(open(options))
+
+/** The same, and a failure of the first page before there is a stream. */
+export const open = <A>(
+  { client, first, headers, read }: Options<A>
+): Effect.Effect<Stream.Stream<A, RegistryError>, RegistryError> =>
+  Effect.suspend(() => {
     const seen = new Set<string>()
-    return Stream.paginate(first, (url) =>
-      Effect.gen(function*() {
-        const response = yield* client.get(url, headers === undefined ? {} : { headers })
-        const entries = read(yield* ResponseBody.bytes(response, pageLimit))
-        if (Result.isFailure(entries)) return yield* Request.violation(response, entries.failure.message)
-        seen.add(response.request.url)
-        const next = yield* following(response, seen)
-        return [entries.success, next] as const
-      }))
+    let empty = 0
+    const page = Effect.fnUntraced(function*(url: string): Effect.fn.Return<Page<A>, RegistryError> {
+      const response = yield* client.get(url, headers === undefined ? {} : { headers })
+      const entries = read(yield* ResponseBody.bytes(response, pageLimit), response)
+      if (Result.isFailure(entries)) return yield* Request.violation(response, entries.failure.message)
+      seen.add(response.request.url)
+      empty = entries.success.length === 0 ? empty + 1 : 0
+      const next = yield* following(response, seen)
+      if (Option.isSome(next) && empty >= maxEmpty) {
+        return yield* Request.violation(response, `${maxEmpty} pages in a row with nothing in them`)
+      }
+      return [entries.success, next]
+    })
+    return Effect.map(page(first), ([entries, next]) =>
+      Stream.concat(
+        Stream.fromIterable(entries),
+        Option.match(next, { onNone: () => Stream.empty, onSome: (url) => Stream.paginate(url, page) })
+      ))
   })
+
+/** The same, and once more without the number where the registry does not take it. */
+export const sized = <A>(
+  options: Options<A>,
+  size: number | undefined
+): Effect.Effect<Stream.Stream<A, RegistryError>, RegistryError> => {
+  if (size === undefined) return open(options)
+  const { first } = options
+  return open({ ...options, first: `${first}${first.includes("?") ? "&" : "?"}n=${size}` }).pipe(
+    Effect.catchIf(({ status }) => status === 400, () => open(options))
+  )
+}
 
 const following = (
   response: HttpClientResponse.HttpClientResponse,

@@ -1,6 +1,7 @@
 /**
  * What all endpoint families share: a client for a repository, and failures with their request.
  */
+import type * as Registry from "@effect-oci/name/Registry"
 import type * as Repository from "@effect-oci/name/Repository"
 import * as AccessScope from "@effect-oci/transport/AccessScope"
 import * as Redact from "@effect-oci/transport/Redact"
@@ -21,6 +22,13 @@ export const client = (
       resource: repository,
       scopes: AccessScope.join([scopes[action](repository)], also.map(AccessScope.pull))
     }))
+
+/** A client for the registry as a whole. */
+export const registryClient = (registry: Registry.Registry) =>
+  Effect.map(
+    Transport.Transport,
+    (transport) => transport.client({ resource: registry, scopes: [AccessScope.catalog] })
+  )
 
 /** Names were checked when they were parsed: every character of a path is one that a URL takes as it is. */
 export const path = (repository: Repository.Repository, rest: string): string => `/v2/${repository.path}/${rest}`
@@ -43,4 +51,5 @@ export const lengthOf = (response: HttpClientResponse.HttpClientResponse): numbe
 }
 
 /** 405 and its like: the registry knows no HEAD. */
-export const isNoHead = (error: RegistryError): boolean => error.reason._tag === "Rejected"
+export const isNoHead = ({ reason }: RegistryError): boolean =>
+  reason._tag === "Rejected" || reason._tag === "Unsupported"

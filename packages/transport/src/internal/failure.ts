@@ -20,7 +20,8 @@ import {
   Rejected,
   Unauthorized,
   Unavailable,
-  Unreachable
+  Unreachable,
+  Unsupported
 } from "../RegistryError.ts"
 import { parseRetryAfter } from "../RetryPolicy.ts"
 
@@ -143,6 +144,11 @@ export const fromResponse = (
         case 523:
         case 524:
           return new Unavailable({ ...about, retryAfter })
+        case 405:
+        case 501:
+          return new Unsupported(about)
+        case 400:
+          return diagnostics.some(({ code }) => code === "UNSUPPORTED") ? new Unsupported(about) : new Rejected(about)
         default:
           return new Rejected(about)
       }
