@@ -20,6 +20,8 @@ export class AuthnError extends Schema.Error<AuthnError>("@effect-oci/authn/Auth
   reason: Schema.Literals([
     /** the file is there but cannot be read */
     "Unreadable",
+    /** the file cannot be written */
+    "Unwritable",
     /** the file, or one entry of it, is not what it should be */
     "Malformed",
     /** there is no such program */

@@ -38,7 +38,10 @@ export interface DockerConfig {
    * The file, for errors.
    */
   readonly source: string
-  readonly entries: CredentialKey.Keyring<Entry>
+  /**
+   * By key, as `CredentialKey.normalize` spells it.
+   */
+  readonly entries: ReadonlyMap<string, Entry>
   /**
    * The helper of all registries that have none of their own.
    */
@@ -75,7 +78,7 @@ const textOf = (u: unknown): string | undefined => typeof u === "string" && u !=
 export const maxSize = 8 * 1024 * 1024
 
 /**
- * Reads a config file.
+ * Reads a config.
  *
  * **Details**
  *
@@ -119,7 +122,7 @@ export const parse = (
     const credential = entries.get(normalized)?.credential ?? Result.succeed(Credential.anonymous)
     entries.set(normalized, { helper, credential })
   }
-  return Result.succeed({ source, entries: CredentialKey.keyring(entries), credsStore: textOf(json["credsStore"]) })
+  return Result.succeed({ source, entries, credsStore: textOf(json["credsStore"]) })
 }
 
 const isEmpty = (entry: Result.Result<Credential.Credential, AuthnError>): boolean =>
@@ -166,10 +169,11 @@ const pairOf = (auth: string): { readonly username: string; readonly password: s
  * @category keychains
  * @since 1.0.0
  */
-export const keychain = (config: DockerConfig, ask: CredentialHelper.Ask): Resolve =>
-  Effect.fnUntraced(function*(resource) {
+export const keychain = (config: DockerConfig, ask: CredentialHelper.Ask): Resolve => {
+  const keyring = CredentialKey.keyring(config.entries)
+  return Effect.fnUntraced(function*(resource) {
     const registry = CredentialKey.registryOf(resource)
-    for (const { credential, helper } of config.entries.find(resource)) {
+    for (const { credential, helper } of keyring.find(resource)) {
       const known = helper === undefined ? Credential.anonymous : yield* ask(helper, registry)
       if (known._tag !== "Anonymous") return known
       const written = yield* Effect.fromResult(credential)
@@ -177,3 +181,17 @@ export const keychain = (config: DockerConfig, ask: CredentialHelper.Ask): Resol
     }
     return config.credsStore === undefined ? Credential.anonymous : yield* ask(config.credsStore, registry)
   })
+}
+
+/**
+ * The helper that keeps a registry's credentials, if one does: its own, else the one for all. What is meant for a path is
+ * kept by none: helpers know registries only.
+ *
+ * @category getters
+ * @since 1.0.0
+ */
+export const helperOf = (config: DockerConfig, resource: CredentialKey.Resource): string | undefined =>
+  "registry" in resource
+    ? undefined
+    : CredentialKey.keyring(config.entries).find(resource).find(({ helper }) => helper !== undefined)?.helper ??
+      config.credsStore
