@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Registry from "@effect-oci/name/Registry"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as FileSystem from "effect/FileSystem"
@@ -10,6 +11,7 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { AuthnError } from "./AuthnError.ts"
 import * as CredentialHelper from "./CredentialHelper.ts"
@@ -21,7 +23,7 @@ import * as Json from "./internal/json.ts"
 type Services = FileSystem.FileSystem | Path.Path | ChildProcessSpawner
 
 /**
- * Keeps the credentials of a registry, or of what is below a path of it.
+ * Keeps the credentials of a registry, `host[:port]`, or of what is below a path of it, `host[:port]/path`.
  *
  * **Details**
  *
@@ -35,20 +37,17 @@ type Services = FileSystem.FileSystem | Path.Path | ChildProcessSpawner
  */
 export const login = Effect.fn("CredentialFile.login")(function*(
   file: string,
-  resource: CredentialKey.Resource,
+  key: string,
   username: string,
   password: Redacted.Redacted
 ): Effect.fn.Return<void, AuthnError, Services> {
   if (username === "" || /[:\u0000-\u001f]/.test(username)) {
     return yield* new AuthnError({ source: file, reason: "Malformed", detail: "a user's name holds no colon" })
   }
-  yield* change(file, (helper) =>
-    helper === undefined
-      ? Effect.succeed({ key: keyOf(resource), entry: entryOf(username, password) })
-      : Effect.as(
-        CredentialHelper.store(helper, CredentialKey.registryOf(resource), username, password),
-        { key: keyOf(resource), entry: {} }
-      ), resource)
+  yield* change(file, key, (keeper) =>
+    keeper === undefined
+      ? Effect.succeed(entryOf(username, password))
+      : Effect.as(CredentialHelper.store(keeper.helper, keeper.registry, username, password), {}))
 })
 
 /**
@@ -59,16 +58,13 @@ export const login = Effect.fn("CredentialFile.login")(function*(
  */
 export const logout = Effect.fn("CredentialFile.logout")(function*(
   file: string,
-  resource: CredentialKey.Resource
+  key: string
 ): Effect.fn.Return<void, AuthnError, Services> {
-  yield* change(file, (helper) =>
-    helper === undefined
+  yield* change(file, key, (keeper) =>
+    keeper === undefined
       ? Effect.undefined
-      : Effect.as(CredentialHelper.erase(helper, CredentialKey.registryOf(resource)), undefined), resource)
+      : Effect.as(CredentialHelper.erase(keeper.helper, keeper.registry), undefined))
 })
-
-const keyOf = (resource: CredentialKey.Resource): string =>
-  "registry" in resource ? resource.name : CredentialKey.dockerName(resource)
 
 const entryOf = (username: string, password: Redacted.Redacted) =>
   username === "<token>"
@@ -77,30 +73,40 @@ const entryOf = (username: string, password: Redacted.Redacted) =>
 
 const unwritable = (source: string, detail: string) => new AuthnError({ source, reason: "Unwritable", detail })
 
-/** Replaces what a file says about a resource by what `entryFor` says, who is told the helper that keeps such things. */
+/** The helper that keeps a registry's credentials. */
+interface Keeper {
+  readonly helper: string
+  readonly registry: Registry.Registry
+}
+
+const keeperOf = (config: DockerConfig.DockerConfig, registry: Registry.Registry | undefined): Keeper | undefined => {
+  const helper = registry === undefined ? undefined : DockerConfig.helperOf(config, registry)
+  return helper === undefined || registry === undefined ? undefined : { helper, registry }
+}
+
+/** Replaces what a file says about a key by what `entryFor` says, who is told the helper that keeps such things. */
 const change = Effect.fnUntraced(function*(
   file: string,
+  key: string,
   entryFor: (
-    helper: string | undefined
-  ) => Effect.Effect<
-    { readonly key: string; readonly entry: Json.JsonObject } | undefined,
-    AuthnError,
-    ChildProcessSpawner
-  >,
-  resource: CredentialKey.Resource
+    keeper: Keeper | undefined
+  ) => Effect.Effect<Json.JsonObject | undefined, AuthnError, ChildProcessSpawner>
 ): Effect.fn.Return<void, AuthnError, Services> {
+  const malformed = (detail: string) => new AuthnError({ source: file, reason: "Malformed", detail })
+  const normalized = CredentialKey.normalize(key)
+  if (normalized === undefined) return yield* malformed(`${JSON.stringify(key)} is not host[:port][/path]`)
+  const registry = Result.getOrUndefined(Registry.parse(normalized))
   yield* replace(file, (bytes) =>
     Effect.gen(function*() {
       const config = yield* Effect.fromResult(DockerConfig.parse(bytes, file))
       const before = new TextDecoder().decode(bytes)
       const json = before.trim() === "" ? {} : Json.parse(before)
       const auths = Json.isObject(json) ? json["auths"] ?? {} : undefined
-      if (!Json.isObject(json) || !Json.isObject(auths)) {
-        return yield* new AuthnError({ source: file, reason: "Malformed", detail: "its auths are not a JSON object" })
-      }
-      const written = yield* entryFor(DockerConfig.helperOf(config, resource))
-      const others = Object.entries(auths).filter(([key]) => CredentialKey.normalize(key) !== resource.name)
-      const after = Object.fromEntries([...others, ...(written === undefined ? [] : [[written.key, written.entry]])])
+      if (!Json.isObject(json) || !Json.isObject(auths)) return yield* malformed("its auths are not a JSON object")
+      const entry = yield* entryFor(keeperOf(config, registry))
+      const others = Object.entries(auths).filter(([key]) => CredentialKey.normalize(key) !== normalized)
+      const name = registry === undefined ? normalized : CredentialKey.dockerName(registry)
+      const after = Object.fromEntries(entry === undefined ? others : [...others, [name, entry]])
       return Json.formatLike(before, { ...json, auths: after })
     }))
 })

@@ -4,6 +4,7 @@
  *
  * @since 1.0.0
  */
+import type * as Registry from "@effect-oci/name/Registry"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
@@ -184,14 +185,11 @@ export const keychain = (config: DockerConfig, ask: CredentialHelper.Ask): Resol
 }
 
 /**
- * The helper that keeps a registry's credentials, if one does: its own, else the one for all. What is meant for a path is
- * kept by none: helpers know registries only.
+ * The helper that keeps a registry's credentials, if one does: its own, else the one for all.
  *
  * @category getters
  * @since 1.0.0
  */
-export const helperOf = (config: DockerConfig, resource: CredentialKey.Resource): string | undefined =>
-  "registry" in resource
-    ? undefined
-    : CredentialKey.keyring(config.entries).find(resource).find(({ helper }) => helper !== undefined)?.helper ??
-      config.credsStore
+export const helperOf = (config: DockerConfig, registry: Registry.Registry): string | undefined =>
+  CredentialKey.keyring(config.entries).find(registry).find(({ helper }) => helper !== undefined)?.helper ??
+    config.credsStore

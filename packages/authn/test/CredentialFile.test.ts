@@ -34,16 +34,16 @@ describe("CredentialFile", () => {
       Effect.gen(function*() {
         const file = `${yield* folder}/new/config.json`
         const team = Repository.parseUnsafe("quay.io/team")
-        yield* CredentialFile.login(file, ghcr, "ann", secret)
-        yield* CredentialFile.login(file, Registry.dockerHub, "<token>", secret)
-        yield* CredentialFile.login(file, team, "ben", secret)
+        yield* CredentialFile.login(file, ghcr.name, "ann", secret)
+        yield* CredentialFile.login(file, Registry.dockerHub.name, "<token>", secret)
+        yield* CredentialFile.login(file, team.name, "ben", secret)
         assert.strictEqual(yield* who(file, ghcr), "ann s3cret:with:colons")
         assert.strictEqual(yield* who(file, Registry.dockerHub), "token s3cret:with:colons")
         assert.strictEqual(yield* who(file, Repository.parseUnsafe("quay.io/team/app")), "ben s3cret:with:colons")
         assert.strictEqual(yield* who(file, Repository.parseUnsafe("quay.io/other")), "Anonymous")
-        yield* CredentialFile.login(file, ghcr, "carl", secret)
+        yield* CredentialFile.login(file, ghcr.name, "carl", secret)
         assert.strictEqual(yield* who(file, ghcr), "carl s3cret:with:colons")
-        for (const resource of [ghcr, Registry.dockerHub, team]) yield* CredentialFile.logout(file, resource)
+        for (const resource of [ghcr, Registry.dockerHub, team]) yield* CredentialFile.logout(file, resource.name)
         const fs = yield* FileSystem.FileSystem
         assert.deepStrictEqual(JSON.parse(yield* fs.readFileString(file)), { auths: {} })
       }))
@@ -54,7 +54,7 @@ describe("CredentialFile", () => {
         const home = yield* folder
         const file = `${home}/config.json`
         yield* fs.writeFileString(file, "{}", { mode: 0o644 })
-        yield* CredentialFile.login(file, ghcr, "ann", secret)
+        yield* CredentialFile.login(file, ghcr.name, "ann", secret)
         assert.strictEqual((yield* fs.stat(file)).mode & 0o777, 0o600)
         assert.deepStrictEqual(yield* fs.readDirectory(home), ["config.json"])
       }))
@@ -67,7 +67,7 @@ describe("CredentialFile", () => {
         for (const target of ["dotfiles/there.json", "dotfiles/not-yet.json"]) {
           if (target.includes("there")) yield* fs.writeFileString(`${home}/${target}`, "{\"x\":1}")
           yield* fs.symlink(target, `${home}/link.json`)
-          yield* CredentialFile.login(`${home}/link.json`, ghcr, "ann", secret)
+          yield* CredentialFile.login(`${home}/link.json`, ghcr.name, "ann", secret)
           assert.strictEqual(yield* fs.readLink(`${home}/link.json`), target)
           assert.strictEqual(yield* who(`${home}/${target}`, ghcr), "ann s3cret:with:colons")
           yield* fs.remove(`${home}/link.json`)
@@ -78,7 +78,8 @@ describe("CredentialFile", () => {
       Effect.gen(function*() {
         const file = `${yield* folder}/config.json`
         const registries = Array.from({ length: 20 }, (_, i) => Registry.parseUnsafe(`r${i}.example`))
-        yield* Effect.forEach(registries, (registry) => CredentialFile.login(file, registry, registry.name, secret), {
+        yield* Effect.forEach(registries, (registry) =>
+          CredentialFile.login(file, registry.name, registry.name, secret), {
           concurrency: "unbounded"
         })
         for (const registry of registries) {
@@ -96,10 +97,10 @@ describe("CredentialFile", () => {
         const text =
           `{\n  ${others},\n  "auths": {\n    "quay.io": {\n      "auth": "@@@",\n      "email": "a@b.c"\n    }\n  }\n}\n`
         yield* fs.writeFileString(file, text)
-        yield* CredentialFile.login(file, ghcr, "ann", secret)
+        yield* CredentialFile.login(file, ghcr.name, "ann", secret)
         const after = yield* fs.readFileString(file)
         assert.isTrue(after.startsWith(`{\n  ${others},\n  "auths": {\n    "quay.io": {\n      "auth": "@@@",`), after)
-        yield* CredentialFile.logout(file, ghcr)
+        yield* CredentialFile.logout(file, ghcr.name)
         assert.strictEqual(yield* fs.readFileString(file), text)
       }))
 
@@ -110,7 +111,7 @@ describe("CredentialFile", () => {
         const old = { auth: "eDp5" }
         const auths = { "docker.io": old, "https://index.docker.io/v2/": old, "docker.io/library": old, "quay.io": old }
         yield* fs.writeFileString(file, JSON.stringify({ auths }))
-        yield* CredentialFile.login(file, Registry.dockerHub, "ann", secret)
+        yield* CredentialFile.login(file, Registry.dockerHub.name, "ann", secret)
         assert.strictEqual(yield* who(file, Registry.dockerHub), "ann s3cret:with:colons")
         const after = JSON.parse(yield* fs.readFileString(file))
         assert.deepStrictEqual(Object.keys(after.auths), [
@@ -131,10 +132,10 @@ describe("CredentialFile", () => {
         )
         for (const config of [{ credsStore: "keep" }, { credHelpers: { "*.io": "keep" } }]) {
           yield* fs.writeFileString(file, JSON.stringify({ ...config, auths: { "ghcr.io": { auth: "eDp5" } } }))
-          yield* CredentialFile.login(file, ghcr, "ann", secret)
+          yield* CredentialFile.login(file, ghcr.name, "ann", secret)
           assert.deepStrictEqual(JSON.parse(yield* fs.readFileString(file)), { ...config, auths: { "ghcr.io": {} } })
           assert.strictEqual(yield* who(file, ghcr), "ann s3cret:with:colons")
-          yield* CredentialFile.logout(file, ghcr)
+          yield* CredentialFile.logout(file, ghcr.name)
           assert.isFalse(yield* fs.exists(`${kept}/kept`))
           assert.strictEqual(yield* who(file, ghcr), "Anonymous")
         }
@@ -148,14 +149,18 @@ describe("CredentialFile", () => {
         yield* install("fails", "exit 1")
         for (const text of ["{", "[]", "{\"auths\":[]}", "{\"credsStore\":\"fails\"}"]) {
           yield* fs.writeFileString(file, text)
-          const error = yield* Effect.flip(CredentialFile.login(file, ghcr, "ann", secret))
+          const error = yield* Effect.flip(CredentialFile.login(file, ghcr.name, "ann", secret))
           assert.notInclude(error.message, "s3cret")
           assert.strictEqual(yield* fs.readFileString(file), text)
           assert.deepStrictEqual(yield* fs.readDirectory(home), ["config.json"])
         }
-        assert.strictEqual((yield* Effect.flip(CredentialFile.login(file, ghcr, "a:b", secret))).reason, "Malformed")
+        assert.strictEqual(
+          (yield* Effect.flip(CredentialFile.login(file, ghcr.name, "a:b", secret))).reason,
+          "Malformed"
+        )
+        assert.include((yield* Effect.flip(CredentialFile.login(file, "a b", "u", secret))).message, "\"a b\"")
         yield* fs.writeFileString(`${file}.lock`, "")
-        const locked = yield* Effect.flip(CredentialFile.login(file, ghcr, "ann", secret))
+        const locked = yield* Effect.flip(CredentialFile.login(file, ghcr.name, "ann", secret))
         assert.include(locked.message, `${file}.lock`)
         assert.isTrue(yield* fs.exists(`${file}.lock`))
       }), 20_000)

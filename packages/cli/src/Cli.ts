@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Command from "effect/cli/Command"
+import { auth } from "./commands/auth.ts"
 import { blob } from "./commands/blob.ts"
 import { config } from "./commands/config.ts"
 import { copy } from "./commands/copy.ts"
@@ -25,7 +26,7 @@ import { tag } from "./commands/tag.ts"
  */
 export const command = Command.make("effect-oci").pipe(
   Command.withDescription("Reads, writes and copies OCI images and artifacts, from registry to registry"),
-  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, remove, ref, serve])
+  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, remove, ref, auth, serve])
 )
 
 /**
