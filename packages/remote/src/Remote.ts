@@ -22,6 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Image from "./Image.ts"
+import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
 import * as RemoteStore from "./RemoteStore.ts"
 import * as Tags from "./Tags.ts"
@@ -68,7 +69,10 @@ export class Remote extends Context.Service<Remote, {
   /**
    * A repository as a place to read from and write to.
    */
-  readonly store: (repository: Repository.Repository | string) => Effect.Effect<Store, NameError>
+  readonly store: (
+    repository: Repository.Repository | string,
+    options?: RemoteStore.Options | undefined
+  ) => Effect.Effect<Store, NameError>
   /**
    * A manifest, uninterpreted as far as it is unknown: schema 1 and other types are passed on as they are.
    */
@@ -141,9 +145,9 @@ const platformOf = (
 const make = Effect.gen(function*() {
   const services = Context.make(Transport, yield* Transport)
 
-  const open = Effect.fnUntraced(function*(input: Input) {
+  const open = Effect.fnUntraced(function*(input: Input, options?: RemoteStore.Options) {
     const reference = yield* referenceOf(input)
-    const store = yield* Effect.provideContext(RemoteStore.make(reference.repository), services)
+    const store = yield* Effect.provideContext(RemoteStore.make(reference.repository, options), services)
     const identifier = Reference.identifier(reference)
     if (identifier === undefined) {
       return yield* invalid(store.location, "the reference names neither a tag nor a digest")
@@ -151,24 +155,27 @@ const make = Effect.gen(function*() {
     return { reference, store, identifier }
   })
 
-  const get = Effect.fn("Remote.get")(function*(input: Input) {
-    const { identifier, reference, store } = yield* open(input)
+  const get = Effect.fn("Remote.get")(function*(input: Input, options?: RemoteStore.Options) {
+    const { identifier, reference, store } = yield* open(input, options)
     // Read by what was asked for, in one request; HEAD first would be a second.
     const { bytes, descriptor } = yield* Effect.provideContext(
       Manifests.get(reference.repository, identifier),
       services
-    ).pipe(Effect.mapError(RemoteStore.contentError("read", store.location)))
+    ).pipe(
+      Effect.provideService(Request.Reading, options?.isTarget === true ? "push" : "pull"),
+      Effect.mapError(RemoteStore.contentError("read", store.location))
+    )
     const fetched = yield* Image.document(store, { ...descriptor, data: bytes })
     return { ...fetched, descriptor, store }
   })
 
   return Remote.of({
-    store: (repository) =>
+    store: (repository, options) =>
       Effect.flatMap(
         repositoryOf(repository),
-        (repository) => Effect.provideContext(RemoteStore.make(repository), services)
+        (repository) => Effect.provideContext(RemoteStore.make(repository, options), services)
       ),
-    get,
+    get: (input) => get(input),
     head: Effect.fn("Remote.head")(function*(input) {
       const { identifier, store } = yield* open(input)
       return yield* store.resolve(identifier)
@@ -189,7 +196,7 @@ const make = Effect.gen(function*() {
         return yield* RemoteStore.blob(reference.repository, reference.digest).pipe(Effect.provideContext(services))
       })),
     copy: Effect.fn("Remote.copy")(function*(from, to, options) {
-      const target = yield* open(to)
+      const target = yield* open(to, { isTarget: true })
       const source = typeof from === "string" || Reference.isReference(from)
         ? yield* Effect.flatMap(
           open(from),
@@ -211,7 +218,7 @@ const make = Effect.gen(function*() {
     }),
     tag: Effect.fn("Remote.tag")(function*(input, name) {
       const tag = yield* Effect.fromResult(Tag.parse(name))
-      const { descriptor, document, store } = yield* get(input)
+      const { descriptor, document, store } = yield* get(input, { isTarget: true })
       yield* store.tag(descriptor, tag, { bytes: document.bytes })
       return descriptor
     }),

@@ -28,6 +28,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
+import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
 import * as Uploads from "./Uploads.ts"
@@ -79,6 +80,21 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
 }
 
 /**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * Whether it is about to be written to: tokens are then asked for reading and writing from the start.
+   *
+   * @default false
+   */
+  readonly isTarget?: boolean | undefined
+}
+
+/**
  * Makes a store of a repository.
  *
  * **Details**
@@ -88,15 +104,20 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
  * @category constructors
  * @since 1.0.0
  */
-export const make = (repository: Repository.Repository): Effect.Effect<Store, never, Transport> =>
+export const make = (
+  repository: Repository.Repository,
+  options?: Options | undefined
+): Effect.Effect<Store, never, Transport> =>
   Effect.map(Transport, (transport): Store => {
     const location = repository.name
-    const services = Context.make(Transport, transport)
+    const services = Context.make(Transport, transport).pipe(
+      Context.add(Request.Reading, options?.isTarget === true ? "push" : "pull")
+    )
     const run = <A>(operation: ContentError["operation"], self: Effect.Effect<A, RegistryError, Transport>) =>
       Effect.mapError(Effect.provideContext(self, services), contentError(operation, location))
     const mapped = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R | Transport>) =>
       Effect.mapError(
-        Effect.provideService(self, Transport, transport),
+        Effect.provideContext(self, services),
         (error) => isRegistryError(error) ? contentError("write", location)(error) : error
       )
 

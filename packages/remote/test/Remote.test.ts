@@ -68,9 +68,7 @@ describe("Remote", () => {
         assert.deepStrictEqual(
           tokens.map(({ host, query }) => [host, new URLSearchParams(query).getAll("scope")]).sort(),
           [
-            ["ghcr.io", ["repository:acme/app:pull"]],
             ["ghcr.io", ["repository:acme/app:pull,push"]],
-            ["registry.acme.dev", ["repository:app:pull"]],
             ["registry.acme.dev", ["repository:app:pull,push"]]
           ]
         )

@@ -28,7 +28,6 @@ const space = /[ \t]*/y
 const token = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 // Registries were seen that leave a URL unquoted, so more than a token is taken for a value.
 const bare = /[^\s,"]+/y
-const quoted = /"((?:[^"\\]|\\[^])*)"/y
 
 /**
  * Parses the value of a `WWW-Authenticate` header, or of several joined by commas.
@@ -53,9 +52,16 @@ export const parse = (header: string): ReadonlyArray<Challenge> => {
     return match
   }
   const takeValue = (): string | undefined => {
-    const string = take(quoted)
-    if (string !== null) return string[1]!.replaceAll(/\\([^])/g, "$1")
-    return header[at] === "\"" ? undefined : take(bare)?.[0]
+    if (header[at] !== "\"") return take(bare)?.[0]
+    const start = at + 1
+    for (let end = start; end < header.length; end++) {
+      if (header[end] === "\\") end++
+      else if (header[end] === "\"") {
+        at = end + 1
+        return header.slice(start, end).replaceAll(/\\([^])/g, "$1")
+      }
+    }
+    return undefined
   }
   const skipToComma = () => {
     const comma = header.indexOf(",", at)
@@ -105,3 +111,12 @@ export const parse = (header: string): ReadonlyArray<Challenge> => {
 export const choose = (challenges: ReadonlyArray<Challenge>): Challenge | undefined =>
   challenges.find(({ parameters, scheme }) => scheme === "bearer" && parameters.has("realm")) ??
     challenges.find(({ scheme }) => scheme === "basic")
+
+/**
+ * Whether a token was known, but did not allow what was asked (RFC 6750, section 3.1).
+ *
+ * @category predicates
+ * @since 1.0.0
+ */
+export const isInsufficientScope = (challenges: ReadonlyArray<Challenge>): boolean =>
+  challenges.some(({ parameters, scheme }) => scheme === "bearer" && parameters.get("error") === "insufficient_scope")

@@ -41,7 +41,7 @@ const response = {
 }
 
 /**
- * 401: the registry wants to know who is asking. `challenges` say how to tell it.
+ * 401, or 403 where a token allows too little: the registry wants to know who is asking. `challenges` say how to tell it.
  *
  * @category reasons
  * @since 1.0.0
@@ -53,11 +53,15 @@ export class Unauthorized extends Schema.Error<Unauthorized>("@effect-oci/transp
   /**
    * Whether credentials, or a token got with them, went along.
    */
-  identified: Schema.Boolean
+  identified: Schema.Boolean,
+  /**
+   * The token server that was not given the credentials there are: nobody said that it belongs to the registry.
+   */
+  withheld: Schema.optionalKey(Schema.String)
 }) {}
 
 /**
- * 403: whoever is asking may not do this.
+ * 403, or 401 to a token that was asked for exactly this: whoever is asking may not do it.
  *
  * @category reasons
  * @since 1.0.0
@@ -310,6 +314,8 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
       case "Unauthorized":
         return this.reason.identified
           ? "The credentials were refused; log in again."
+          : this.reason.withheld !== undefined
+          ? `The credentials were not sent: pair the registry with its token server ${this.reason.withheld}, if it is.`
           : "No credentials were sent: none are known for this registry."
       case "RateLimited":
         return this.reason.retryAfter === undefined

@@ -32,6 +32,10 @@ import * as ResponseBody from "./ResponseBody.ts"
 export interface Token {
   readonly value: Redacted.Redacted
   readonly expiresIn: Duration.Duration
+  /**
+   * What the next token can be had for, in place of the credential that this one was given for.
+   */
+  readonly refreshToken: Redacted.Redacted | undefined
 }
 
 /**
@@ -53,6 +57,11 @@ export interface Wish {
 /**
  * Asks a token server for a token.
  *
+ * **Details**
+ *
+ * A password goes by GET, an identity token by POST; by the other where the server does not know that. Some answer any
+ * error to a POST that they do not know (Artifactory 401), so whatever it is, GET is tried.
+ *
  * @category exchanging
  * @since 1.0.0
  */
@@ -62,23 +71,29 @@ export const exchange = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Token, RegistryError> {
   const credential = wish.realm.isTrusted ? wish.credential : Credential.anonymous
   const get = getRequest(wish, credential)
-  // What each kind of credential was made for first, the other where a token server does not know that.
-  const [first, second] = credential._tag === "IdentityToken"
-    ? [postRequest(wish, credential.token), get]
-    : credential._tag === "Basic"
-    ? [get, passwordRequest(wish, credential)]
-    : [get, undefined]
-  const send = (request: HttpClientRequest.HttpClientRequest) =>
-    Dial.execute(
-      http,
-      HttpClientRequest.setHeaders(request, { accept: "application/json", "accept-encoding": "identity" }),
-      wish.realm.isTrusted
-    )
-  const response = yield* send(first)
-  if (second === undefined || ![404, 405, 501].includes(response.status)) return yield* read(response)
+  if (credential._tag === "IdentityToken") {
+    const response = yield* send(http, wish, postRequest(wish, credential.token))
+    if (!isRefused(response)) return yield* read(wish, response)
+    yield* ResponseBody.discard(response)
+    return yield* read(wish, yield* send(http, wish, get))
+  }
+  const response = yield* send(http, wish, get)
+  // Passwords are not tried twice where they are wrong.
+  if (credential._tag !== "Basic" || ![404, 405, 501].includes(response.status)) return yield* read(wish, response)
   yield* ResponseBody.discard(response)
-  return yield* read(yield* send(second))
+  return yield* read(wish, yield* send(http, wish, passwordRequest(wish, credential)))
 })
+
+/** Whether the answer would be the same the next time. */
+const isRefused = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
+  status === 501 || (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
+
+const send = (http: HttpClient.HttpClient, wish: Wish, request: HttpClientRequest.HttpClientRequest) =>
+  Dial.execute(
+    http,
+    HttpClientRequest.setHeaders(request, { accept: "application/json", "accept-encoding": "identity" }),
+    wish.realm.isTrusted
+  )
 
 const getRequest = (wish: Wish, credential: Credential.Credential) => {
   const url = new URL(wish.realm.url)
@@ -110,33 +125,50 @@ const postRequest = (wish: Wish, token: Redacted.Redacted) =>
 const passwordRequest = (wish: Wish, { password, username }: Credential.Basic) =>
   grantRequest(wish, { grant_type: "password", username, password: Redacted.value(password) })
 
-/** RFC 6750, section 2.1; anything else was never meant to be a token. */
-const tokenSyntax = /^[A-Za-z0-9\-._~+/]+=*$/
+/**
+ * Whether a text can be a token (RFC 6750, section 2.1); anything else was never meant to be one.
+ *
+ * @category predicates
+ * @since 1.0.0
+ */
+export const isToken = (text: string): boolean => text.length <= 65_536 && /^[A-Za-z0-9\-._~+/]+=*$/.test(text)
 
 const read = Effect.fnUntraced(function*(
+  wish: Wish,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.fn.Return<Token, RegistryError> {
   const { method, url } = response.request
+  const violation = (detail: string) => Failure.make(method, url, new ProtocolViolation({ detail }))
+  if (response.status >= 300 && response.status < 400) {
+    yield* ResponseBody.discard(response)
+    return yield* violation("the token server leads elsewhere, where nothing is asked for")
+  }
   if (response.status !== 200) {
-    const error = yield* Failure.fromResponse(method, url, response, { identified: true })
+    const error = yield* Failure.fromResponse(method, url, response, {
+      identified: wish.realm.isTrusted && wish.credential._tag !== "Anonymous",
+      withheld: withheld(wish)
+    })
     // What the token server asks for is nothing that the registry has asked for.
     return yield* error.reason._tag === "Unauthorized"
       ? Failure.make(method, url, new Unauthorized({ ...error.reason, challenges: [] }))
       : error
   }
-  const text = yield* Failure.readText(method, url, response, 128 * 1024)
-  const body = parse(text)
-  if (body === undefined) {
-    return yield* Failure.make(
-      method,
-      url,
-      new ProtocolViolation({ detail: "the token server's reply holds no token" })
-    )
-  }
-  return body
+  const token = parse(yield* Failure.readText(method, url, response, 128 * 1024), response.headers["date"])
+  return token ?? (yield* violation("the token server's reply holds no token"))
 })
 
-const parse = (text: string): Token | undefined => {
+/**
+ * The token server that is not given the credential there is.
+ *
+ * @category getters
+ * @since 1.0.0
+ */
+export const withheld = ({ credential, realm }: Wish): string | undefined =>
+  realm.isTrusted || credential._tag === "Anonymous" ? undefined : realm.url.host
+
+const longest = 24 * 60 * 60
+
+const parse = (text: string, date: string | undefined): Token | undefined => {
   let body: unknown
   try {
     body = JSON.parse(text)
@@ -146,27 +178,56 @@ const parse = (text: string): Token | undefined => {
   if (typeof body !== "object" || body === null) return undefined
   const own = (key: string): unknown => Object.getOwnPropertyDescriptor(body, key)?.value
   const value = own("token") || own("access_token")
-  if (typeof value !== "string" || value.length > 65_536 || !tokenSyntax.test(value)) return undefined
-  const seconds = own("expires_in")
+  if (typeof value !== "string" || !isToken(value)) return undefined
+  const refreshToken = own("refresh_token")
+  const said = Number(own("expires_in"))
+  // The specification's default, for servers that do not say.
+  const seconds = said > 0 ? Math.min(said, longest) : 60
+  const age = ageOf(own("issued_at"), date)
   return {
     value: Redacted.make(value, { label: "token" }),
-    // The specification's default, for servers that do not say.
-    expiresIn: Duration.seconds(typeof seconds === "number" && seconds > 0 ? seconds : 60)
+    expiresIn: Duration.seconds(age < seconds ? seconds - age : 0),
+    refreshToken: typeof refreshToken === "string" && refreshToken !== ""
+      ? Redacted.make(refreshToken, { label: "identity token" })
+      : undefined
   }
 }
+
+/** How old a token was when it was given, in seconds and by the server's clock: a clock that is wrong here does not matter. */
+const ageOf = (issuedAt: unknown, date: string | undefined): number => {
+  const age = typeof issuedAt !== "string" || date === undefined || issuedAt.length > 64 || date.length > 64
+    ? 0
+    : (Date.parse(date) - Date.parse(issuedAt)) / 1000
+  return age > 0 ? age : 0
+}
+
+/** Whose token it is, and where it is had. */
+const ownerOf = ({ credential, realm, service }: Wish): string =>
+  JSON.stringify([realm.url.href, realm.isTrusted, service, Credential.identity(credential)])
+
+const resourceOf = (scope: string): string => scope.slice(0, scope.lastIndexOf(":"))
+
+const actionsOf = (scope: string): ReadonlyArray<string> => scope.slice(scope.lastIndexOf(":") + 1).split(",")
+
+/** Whether who may do all of the one may do all of the other. */
+const covers = (wide: ReadonlyArray<string>, narrow: ReadonlyArray<string>): boolean =>
+  narrow.every((scope) =>
+    wide.some((other) =>
+      other === scope || (resourceOf(other) === resourceOf(scope) &&
+        actionsOf(scope).every((action) => actionsOf(other).includes(action)))
+    )
+  )
 
 class CacheKey implements Equal.Equal {
   readonly wish: Wish
   readonly id: string
+  /** Equal for wishes that may be one another's. */
+  readonly kin: string
   constructor(wish: Wish) {
     this.wish = wish
-    this.id = JSON.stringify([
-      wish.realm.url.href,
-      wish.realm.isTrusted,
-      wish.service,
-      wish.scopes.toSorted(),
-      Credential.identity(wish.credential)
-    ])
+    const owner = ownerOf(wish)
+    this.id = JSON.stringify([owner, wish.scopes.toSorted()])
+    this.kin = JSON.stringify([owner, resourceOf(wish.scopes[0] ?? "")])
   }
   [Equal.symbol](that: Equal.Equal): boolean {
     return that instanceof CacheKey && that.id === this.id
@@ -177,7 +238,8 @@ class CacheKey implements Equal.Equal {
 }
 
 /**
- * Tokens that are kept and shared: one exchange at a time for one wish, however many wait for it.
+ * Tokens that are kept and shared: one exchange at a time for one wish, however many wait for it. A wish that asks for less
+ * than one before it shares that one's token. A refresh token that comes with a token is what the next one is had for.
  *
  * @category models
  * @since 1.0.0
@@ -190,26 +252,79 @@ export interface Tokens {
   readonly forget: (wish: Wish, refused: Redacted.Redacted) => Effect.Effect<void>
 }
 
+const capacity = 1024
+
 /**
  * Makes an empty keeper of tokens.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const make = (http: HttpClient.HttpClient): Effect.Effect<Tokens> =>
-  Effect.map(
-    Cache.makeWith((key: CacheKey) => exchange(http, key.wish), {
-      capacity: 1024,
-      // A token is not used in its last minute, so that a body that begins with it also ends with it.
-      timeToLive: Exit.match({
-        onFailure: () => Duration.zero,
-        onSuccess: ({ expiresIn }) =>
-          Duration.subtract(expiresIn, Duration.min(Duration.minutes(1), Duration.divideUnsafe(expiresIn, 2)))
-      })
-    }),
-    (cache): Tokens => ({
-      get: (wish) => Cache.get(cache, new CacheKey(wish)),
-      forget: (wish, refused) =>
-        Effect.asVoid(Cache.invalidateWhen(cache, new CacheKey(wish), (token) => token.value === refused))
+export const make = Effect.fnUntraced(function*(http: HttpClient.HttpClient): Effect.fn.Return<Tokens> {
+  const refreshTokens = new Map<string, Redacted.Redacted>()
+
+  const ask = Effect.fnUntraced(function*({ wish }: CacheKey): Effect.fn.Return<Token, RegistryError> {
+    const owner = ownerOf(wish)
+    const refreshToken = refreshTokens.get(owner)
+    const response = refreshToken === undefined
+      ? undefined
+      : yield* send(http, wish, postRequest(wish, refreshToken))
+    if (response !== undefined && isRefused(response)) {
+      refreshTokens.delete(owner)
+      yield* ResponseBody.discard(response)
+    }
+    const token = yield* response === undefined || isRefused(response) ? exchange(http, wish) : read(wish, response)
+    if (wish.realm.isTrusted && token.refreshToken !== undefined) refreshTokens.set(owner, token.refreshToken)
+    return token
+  })
+
+  const cache = yield* Cache.makeWith(ask, {
+    capacity,
+    // A token is not used in its last minute, so that a body that begins with it also ends with it; nor in its second half,
+    // for those that last no longer than two.
+    timeToLive: Exit.match({
+      onFailure: () => Duration.zero,
+      onSuccess: ({ expiresIn }) =>
+        Duration.subtract(expiresIn, Duration.min(Duration.minutes(1), Duration.divideUnsafe(expiresIn, 2)))
     })
-  )
+  })
+
+  // Of the wishes that are kin those that ask for most; the last used last.
+  const widest = new Map<string, ReadonlyArray<CacheKey>>()
+  const keep = (kin: string, keys: ReadonlyArray<CacheKey>) => {
+    widest.delete(kin)
+    if (keys.length > 0) widest.set(kin, keys)
+    if (widest.size > capacity) widest.delete(widest.keys().next().value!)
+  }
+  const drop = (key: CacheKey) => keep(key.kin, (widest.get(key.kin) ?? []).filter((other) => other.id !== key.id))
+
+  return {
+    get: (wish) =>
+      Effect.suspend(() => {
+        const key = new CacheKey(wish)
+        const kin = widest.get(key.kin) ?? []
+        const wider = kin.find((other) => covers(other.wish.scopes, wish.scopes))
+        keep(key.kin, wider ? kin : [...kin.filter((other) => !covers(wish.scopes, other.wish.scopes)), key])
+        const asked = wider ?? key
+        return Cache.get(cache, asked).pipe(Effect.catch((error) => {
+          drop(asked)
+          // Who may not have it all may still have what this one asks for.
+          return asked.id === key.id || error.isRetryable ? Effect.fail(error) : Cache.get(cache, key)
+        }))
+      }),
+    forget: (wish, refused) =>
+      Effect.suspend(() => {
+        const key = new CacheKey(wish)
+        const asked = [key, ...(widest.get(key.kin) ?? [])]
+        return Effect.forEach(
+          asked,
+          (key) =>
+            Effect.map(
+              Cache.invalidateWhen(cache, key, (token) => token.value === refused),
+              (isForgotten) => isForgotten ? drop(key) : undefined
+            ),
+          { discard: true }
+        )
+      })
+  }
+})

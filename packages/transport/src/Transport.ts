@@ -28,7 +28,7 @@ import * as Failure from "./internal/failure.ts"
 import * as Pauses from "./internal/pauses.ts"
 import * as Origin from "./Origin.ts"
 import * as Realm from "./Realm.ts"
-import { NoCredentials, ProtocolViolation, type RegistryError, type Unauthorized } from "./RegistryError.ts"
+import { Denied, NoCredentials, ProtocolViolation, RegistryError, type Unauthorized } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Token from "./Token.ts"
@@ -72,12 +72,18 @@ interface Session {
 
 interface Grant {
   readonly header: Redacted.Redacted
+  /** Whether it says who is asking. */
+  readonly identified: boolean
+  readonly withheld: string | undefined
+  /** Whether it was asked for with what it is to allow. */
+  readonly isScoped: boolean
   readonly forget: Effect.Effect<void>
 }
 
 /** What one request has learnt on its way, over all its attempts. */
 interface Attempt {
   session: Session | undefined
+  isAnswered: boolean
   grant: Grant | undefined
   scopes: ReadonlyArray<AccessScope.AccessScope>
   failure: Effect.Effect<never, RegistryError>
@@ -91,6 +97,15 @@ const bearer = (token: Redacted.Redacted): Redacted.Redacted =>
 
 const basic = ({ password, username }: Credential.Basic): Redacted.Redacted =>
   Redacted.make(`Basic ${Base64.encode(`${username}:${Redacted.value(password)}`)}`, { label: "password" })
+
+/** What needs no exchange. */
+const known = (header: Redacted.Redacted): Grant => ({
+  header,
+  identified: true,
+  withheld: undefined,
+  isScoped: false,
+  forget: Effect.void
+})
 
 /** Where a reply sends the request on to. */
 const redirectOf = (response: HttpClientResponse.HttpClientResponse): URL | undefined => {
@@ -114,6 +129,19 @@ const redirected = (request: HttpClientRequest.HttpClientRequest, status: number
   return status === 303 && request.method !== "HEAD"
     ? HttpClientRequest.setBody(HttpClientRequest.setMethod(next, "GET"), HttpBody.empty)
     : next
+}
+
+/** Who says who they are, and asks for exactly what a registry wants asked, and is refused all the same, may not do it. */
+const denied = (error: RegistryError): RegistryError => {
+  const { method, reason, url } = error
+  return reason._tag === "Unauthorized" && reason.identified &&
+      !reason.challenges.some(({ parameters }) => parameters.get("error") === "invalid_token")
+    ? new RegistryError({
+      method,
+      url,
+      reason: new Denied({ status: reason.status, diagnostics: reason.diagnostics })
+    })
+    : error
 }
 
 const registryOf = (resource: Access["resource"]): Registry.Registry =>
@@ -176,11 +204,13 @@ const make = Effect.gen(function*() {
     if (challenge === undefined) return undefined
     const credential = yield* credentialFor(access, session)
     if (challenge.scheme === "basic") {
-      return credential._tag === "Basic"
-        ? { header: basic(credential), forget: Effect.void }
-        : undefined
+      return credential._tag === "Basic" ? known(basic(credential)) : undefined
     }
-    if (credential._tag === "Bearer") return { header: bearer(credential.token), forget: Effect.void }
+    if (credential._tag === "Bearer") {
+      if (Token.isToken(Redacted.value(credential.token))) return known(bearer(credential.token))
+      const detail = "the token for the registry holds what no header takes"
+      return yield* Failure.make("GET", session.origin.href, new NoCredentials({ detail }))
+    }
     const trusted = yield* Realm.TrustedRealms
     const realm = Realm.parse(challenge.parameters.get("realm") ?? "", session.registry, session.origin, trusted)
     if (Result.isFailure(realm)) {
@@ -193,7 +223,13 @@ const make = Effect.gen(function*() {
       credential
     }
     const token = yield* tokens.get(wish)
-    return { header: bearer(token.value), forget: tokens.forget(wish, token.value) }
+    return {
+      header: bearer(token.value),
+      identified: realm.success.isTrusted && credential._tag !== "Anonymous",
+      withheld: Token.withheld(wish),
+      isScoped: true,
+      forget: tokens.forget(wish, token.value)
+    }
   })
 
   const exchange = Effect.fnUntraced(function*(
@@ -203,6 +239,8 @@ const make = Effect.gen(function*() {
   ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
     const session = yield* Cache.get(sessions, registryOf(access.resource))
     attempt.session = session
+    // What has to wait waits before it is given a token, not with one that grows old.
+    yield* pauses.wait(session.origin.origin)
     attempt.grant = yield* grant(session, { ...access, scopes: attempt.scopes })
     let next = URL.canParse(request.url)
       ? request
@@ -210,18 +248,19 @@ const make = Effect.gen(function*() {
     for (let redirects = 0;; redirects++) {
       // Decided anew at each hop: a secret belongs to an origin, not to a request.
       const isOwn = new URL(next.url).origin === session.origin.origin
-      const identified = isOwn && attempt.grant !== undefined
+      const sent = isOwn ? attempt.grant : undefined
       const response = yield* once(
-        identified ? HttpClientRequest.setHeader(next, "authorization", Redacted.value(attempt.grant!.header)) : next,
+        sent === undefined ? next : HttpClientRequest.setHeader(next, "authorization", Redacted.value(sent.header)),
         session.origin
       )
       const target = redirectOf(response)
       if (target === undefined) {
         if (response.status < 400) return response
-        return yield* Effect.flatMap(
-          Failure.fromResponse(request.method, next.url, response, { identified }),
-          Effect.fail
-        )
+        const error = yield* Failure.fromResponse(request.method, next.url, response, {
+          identified: sent?.identified ?? false,
+          withheld: sent?.withheld
+        })
+        return yield* attempt.isAnswered && sent?.isScoped === true ? denied(error) : error
       }
       const refusal = redirects >= maxRedirects
         ? `more than ${maxRedirects} redirects`
@@ -240,7 +279,8 @@ const make = Effect.gen(function*() {
       const { session } = attempt
       const challenge = Challenge.choose(unauthorized.challenges)
       const give = Effect.suspend(() => attempt.failure)
-      if (session === undefined || challenge === undefined) return yield* give
+      if (session === undefined || challenge === undefined || attempt.isAnswered) return yield* give
+      attempt.isAnswered = true
       session.challenge = challenge
       attempt.scopes = AccessScope.join(
         access.scopes,
@@ -249,7 +289,11 @@ const make = Effect.gen(function*() {
       if (attempt.grant !== undefined) yield* attempt.grant.forget
       // Basic credentials that were refused are refused again.
       if (challenge.scheme === "basic" && unauthorized.identified) return yield* give
-      if ((yield* grant(session, { ...access, scopes: attempt.scopes })) === undefined) return yield* give
+      const next = grant(session, { ...access, scopes: attempt.scopes }).pipe(
+        // Asked again with the next attempt, and waited for as the policy says.
+        Effect.catchIf((error) => error.isRetryable, () => Effect.succeed("later"))
+      )
+      if ((yield* next) === undefined) return yield* give
     })
 
   return Transport.of({
@@ -260,6 +304,7 @@ const make = Effect.gen(function*() {
             Effect.suspend(() => {
               const attempt: Attempt = {
                 session: undefined,
+                isAnswered: false,
                 grant: undefined,
                 scopes: access.scopes,
                 failure: Effect.void as never

@@ -7,8 +7,16 @@ import * as AccessScope from "@effect-oci/transport/AccessScope"
 import * as Redact from "@effect-oci/transport/Redact"
 import { ContentMismatch, ProtocolViolation, type Reason, RegistryError } from "@effect-oci/transport/RegistryError"
 import * as Transport from "@effect-oci/transport/Transport"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+
+/**
+ * What reading asks a token for. Whoever is about to write asks for that from the start, so that one token does for both.
+ */
+export const Reading = Context.Reference<"pull" | "push">("@effect-oci/remote/internal/request/Reading", {
+  defaultValue: () => "pull"
+})
 
 const scopes = { pull: AccessScope.pull, push: AccessScope.push, remove: AccessScope.remove }
 
@@ -17,11 +25,11 @@ export const client = (
   action: keyof typeof scopes,
   also: ReadonlyArray<Repository.Repository> = []
 ) =>
-  Effect.map(Transport.Transport, (transport) =>
-    transport.client({
-      resource: repository,
-      scopes: AccessScope.join([scopes[action](repository)], also.map(AccessScope.pull))
-    }))
+  Effect.gen(function*() {
+    const transport = yield* Transport.Transport
+    const scope = scopes[action === "pull" ? yield* Reading : action](repository)
+    return transport.client({ resource: repository, scopes: AccessScope.join([scope], also.map(AccessScope.pull)) })
+  })
 
 /** A client for the registry as a whole. */
 export const registryClient = (registry: Registry.Registry) =>

@@ -107,7 +107,7 @@ export const fromResponse = (
   method: string,
   url: string,
   response: HttpClientResponse.HttpClientResponse,
-  options: { readonly identified: boolean }
+  options: { readonly identified: boolean; readonly withheld?: string | undefined }
 ): Effect.Effect<RegistryError> =>
   Effect.gen(function*() {
     const text = yield* Effect.orElseSucceed(readText(method, url, response, bodyLimit), () => "")
@@ -115,18 +115,25 @@ export const fromResponse = (
     const diagnostics = ErrorBody.parse(new TextEncoder().encode(text))
     const about = { status, diagnostics }
     const retryAfter = yield* parseRetryAfter(headers["retry-after"], headers["date"])
+    const challenges = Challenge.parse(headers["www-authenticate"] ?? "")
     return make(method, url, reasonFor())
+
+    function unauthorized(): Reason {
+      return new Unauthorized({
+        ...about,
+        challenges,
+        identified: options.identified,
+        ...(options.withheld === undefined ? {} : { withheld: options.withheld })
+      })
+    }
 
     function reasonFor(): Reason {
       switch (status) {
         case 401:
-          return new Unauthorized({
-            ...about,
-            challenges: Challenge.parse(headers["www-authenticate"] ?? ""),
-            identified: options.identified
-          })
+          return unauthorized()
         case 403:
-          return new Denied(about)
+          // RFC 6750 has it so: what was sent is good, but not for this.
+          return Challenge.isInsufficientScope(challenges) ? unauthorized() : new Denied(about)
         case 404:
           return new NotFound(about)
         case 429:
