@@ -4,7 +4,7 @@
  *
  * @since 1.0.0
  */
-import type * as WriteGraph from "@effect-oci/content/WriteGraph"
+import type * as Transfer from "@effect-oci/content/Transfer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -22,9 +22,8 @@ export interface Screen {
 }
 
 interface Moving {
-  readonly name: string
-  readonly size: Option.Option<number>
   sent: number
+  wait: string
 }
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"]
@@ -56,53 +55,49 @@ const most = 12
  */
 export const show = <A, E, R>(
   screen: Screen,
-  run: (onEvent: ((event: WriteGraph.Event) => void) | undefined) => Effect.Effect<A, E, R>
+  run: (onEvent: ((event: Transfer.Event) => void) | undefined) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => {
   if (screen.isTTY !== true) return run(undefined)
-  const found = new Map<string, Moving>()
-  const moving = new Set<Moving>()
-  const total = { found: 0, done: 0, bytes: 0 }
+  const moving = new Map<Transfer.Item, Moving>()
+  let totals: Transfer.Totals | undefined
   let drawn = 0
 
-  const onEvent = (event: WriteGraph.Event): void => {
+  const onEvent = (event: Transfer.Event): void => {
+    totals = event.totals
+    if (event._tag === "Planned") return
+    const blob = moving.get(event.item)
     switch (event._tag) {
-      case "Found":
-        total.found++
-        if (event.kind === "blob") found.set(event.id, { name: event.id, size: event.size, sent: 0 })
+      case "Started":
+        if (event.item.kind === "blob") moving.set(event.item, { sent: blob?.sent ?? 0, wait: "" })
         break
-      case "Started": {
-        const blob = found.get(event.id)
-        if (blob !== undefined) moving.add(blob)
+      case "Bytes":
+        if (blob !== undefined) Object.assign(blob, { sent: blob.sent + event.bytes, wait: "" })
         break
-      }
-      case "Bytes": {
-        const blob = found.get(event.id)
-        if (blob !== undefined) blob.sent += event.bytes
-        total.bytes += event.bytes
+      case "Waiting":
+        if (blob !== undefined) blob.wait = `, waits ${Math.ceil(event.millis / 1000)} s for ${event.origin}`
         break
-      }
-      case "Done": {
-        total.done++
-        const blob = found.get(event.id)
-        if (blob !== undefined) moving.delete(blob)
-      }
+      case "Done":
+      case "Failed":
+        moving.delete(event.item)
     }
   }
 
-  const line = (blob: Moving): string => {
-    const name = blob.name.slice(0, 19).padEnd(19)
-    return Option.match(blob.size, {
-      onNone: () => `${name} ${bytes(blob.sent)}`,
-      onSome: (size) => `${name} ${bar(blob.sent, size, 30)} ${bytes(blob.sent)} of ${bytes(size)}`
-    })
+  const line = ([item, { sent, wait }]: [Transfer.Item, Moving]): string => {
+    const name = item.id.slice(0, 19).padEnd(19)
+    return Option.match(item.size, {
+      onNone: () => `${name} ${bytes(sent)}`,
+      onSome: (size) => `${name} ${bar(sent, size, 30)} ${bytes(sent)} of ${bytes(size)}`
+    }) + wait
   }
+  const sum = () =>
+    totals === undefined ? "" : `${totals.done} of ${totals.found} done, ${bytes(Math.max(0, totals.bytes))} sent`
   const erase = () => drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`
   const draw = Effect.sync(() => {
     const all = [...moving]
     const lines = [
       ...all.slice(0, most).map(line),
       ...(all.length > most ? [`and ${all.length - most} more`] : []),
-      `${total.done} of ${total.found} done, ${bytes(total.bytes)} sent`
+      sum()
     ].map((text) => text.slice(0, (screen.columns || 80) - 1))
     screen.write(`${erase()}${lines.join("\n")}\n`)
     drawn = lines.length

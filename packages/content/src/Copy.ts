@@ -40,7 +40,7 @@ export const roots = (
 ): ReadonlyArray<WriteNode.WriteNode> => {
   const content = WriteNode.content(source, descriptor, options)
   const tags = options?.tags ?? []
-  return tags.length === 0 ? [content] : tags.map((tag) => WriteNode.tag(content, tag))
+  return tags.length === 0 ? [content] : tags.map((tag) => WriteNode.tag(content, tag, options))
 }
 
 /**
@@ -62,6 +62,6 @@ export const copy = Effect.fn("Copy.copy")(function*(
   const descriptor = typeof what === "string"
     ? yield* Effect.mapError(source.resolve(what), CopyError.at("source", what))
     : what
-  const report = yield* WriteGraph.run({ target, roots: roots(source, descriptor, options) }, options)
+  const report = yield* WriteGraph.run(WriteGraph.to(target, roots(source, descriptor, options)), options)
   return { ...report, descriptor }
 })

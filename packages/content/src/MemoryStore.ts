@@ -13,6 +13,7 @@ import * as Bytes from "./Bytes.ts"
 import { ContentError, NotFound } from "./ContentError.ts"
 import * as Hasher from "./Hasher.ts"
 import type { Store } from "./Store.ts"
+import * as Successors from "./Successors.ts"
 import * as Verify from "./Verify.ts"
 
 /**
@@ -101,6 +102,17 @@ export const make = (location = "memory"): MemoryStore => {
         Bytes.collect({ location, limit: Number.MAX_SAFE_INTEGER }),
         Effect.flatMap((bytes) => keep("application/octet-stream", bytes)),
         Effect.map(({ digest, size }) => ({ digest, size }))
+      ),
+    referrers: (subject) =>
+      Stream.suspend(() =>
+        Stream.fromIterable(
+          [...contents].flatMap(([digest, { bytes, mediaType }]) =>
+            Option.match(Successors.referrer({ mediaType, digest, size: bytes.length }, bytes), {
+              onNone: () => [],
+              onSome: (referrer) => referrer.subject === subject ? [referrer.descriptor] : []
+            })
+          )
+        )
       ),
     tag: (descriptor, tag) =>
       contents.has(descriptor.digest)

@@ -107,6 +107,10 @@ export interface Target {
    */
   readonly location: string
   /**
+   * Set where the place is a repository of a registry, which may then be asked to mount blobs from others of its own.
+   */
+  readonly repository: Option.Option<Repository.Repository>
+  /**
    * What a tag or digest stands for there now.
    */
   readonly resolve: (identifier: Tag.Tag | Digest.Digest) => Effect.Effect<Descriptor.Descriptor, ContentError>
@@ -128,8 +132,15 @@ export interface Target {
   ) => Effect.Effect<Outcome, E | ContentError, R>
   /**
    * Writes a blob whose digest is not known yet.
+   *
+   * **Details**
+   *
+   * The stream is run once, unless it `isRepeatable`: then it is run anew where all that was sent of it got lost.
    */
-  readonly pushStream: <E, R>(body: Stream.Stream<Uint8Array, E, R>) => Effect.Effect<Sent, E | ContentError, R>
+  readonly pushStream: <E, R>(
+    body: Stream.Stream<Uint8Array, E, R>,
+    options?: { readonly isRepeatable?: boolean | undefined } | undefined
+  ) => Effect.Effect<Sent, E | ContentError, R>
   /**
    * Gives a manifest that the place has a name there.
    *
@@ -142,6 +153,18 @@ export interface Target {
     tag: Tag.Tag,
     options?: { readonly bytes?: Uint8Array | undefined } | undefined
   ) => Effect.Effect<void, ContentError>
+  /**
+   * Sees to it that a manifest which the place has is found among its subject's referrers. Absent where a push is enough
+   * for that.
+   *
+   * **Details**
+   *
+   * `referrer` carries the manifest's artifact type and annotations, as lists of referrers do. What is listed already is
+   * `present`.
+   */
+  readonly refer?:
+    | ((subject: Digest.Digest, referrer: Descriptor.Descriptor) => Effect.Effect<Outcome, ContentError>)
+    | undefined
 }
 
 /**

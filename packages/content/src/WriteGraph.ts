@@ -12,13 +12,45 @@
  */
 import * as Effect from "effect/Effect"
 import * as Graph from "effect/Graph"
-import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
+import type * as Budget from "./Budget.ts"
 import type { CopyError } from "./CopyError.ts"
+import * as Draw from "./internal/draw.ts"
 import * as Walk from "./internal/walk.ts"
-import type { Outcome, Target } from "./Store.ts"
-import type { Kind, WriteNode } from "./WriteNode.ts"
+import type { Target } from "./Store.ts"
+import * as Transfer from "./Transfer.ts"
+import type { WriteNode } from "./WriteNode.ts"
+
+/**
+ * What is to be written, and where to.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Root {
+  readonly target: Target
+  readonly node: WriteNode
+}
+
+/**
+ * Roots for one target.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const to = (target: Target, nodes: ReadonlyArray<WriteNode>): ReadonlyArray<Root> =>
+  nodes.map((node) => ({ target, node }))
+
+/**
+ * What a run will do about a node. Where a registry cannot mount a blob after all, it is sent.
+ *
+ * - `skip`: the target has it. What it leads to is mostly not looked at
+ * - `mount`: another repository of the registry has it, or will have it by then
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Step = "skip" | "mount" | "send" | "tag" | "refer"
 
 /**
  * A node of a plan, as plain data.
@@ -26,19 +58,18 @@ import type { Kind, WriteNode } from "./WriteNode.ts"
  * @category models
  * @since 1.0.0
  */
-export interface Planned {
-  readonly id: string
-  readonly kind: Kind
-  readonly label: string
-  /**
-   * In bytes, where it is known.
-   */
-  readonly size: Option.Option<number>
-  /**
-   * Whether the target has it, so that nothing will be sent. What a present manifest leads to is not looked at.
-   */
-  readonly isPresent: boolean
+export interface Planned extends Transfer.Item {
+  readonly step: Step
 }
+
+/**
+ * Why one node comes before another: it is needed, it is what the other is mounted from, or the other follows it, as
+ * referrers do.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Edge = "needs" | "mount" | "follows"
 
 /**
  * What is to be written, and in which order.
@@ -47,12 +78,11 @@ export interface Planned {
  * @since 1.0.0
  */
 export interface Plan {
-  readonly target: Target
-  readonly roots: ReadonlyArray<WriteNode>
+  readonly roots: ReadonlyArray<Root>
   /**
-   * Edges go from what must be there first to what needs it.
+   * Edges go from what must be there first to what comes after it.
    */
-  readonly graph: Graph.DirectedGraph<Planned, null>
+  readonly graph: Graph.DirectedGraph<Planned, Edge>
 }
 
 /**
@@ -61,34 +91,15 @@ export interface Plan {
  * @category models
  * @since 1.0.0
  */
-export interface Runnable {
-  readonly target: Target
-  readonly roots: ReadonlyArray<WriteNode>
-  readonly graph?: Plan["graph"] | undefined
-}
+export type Runnable = Plan | ReadonlyArray<Root>
 
 /**
- * Something that happened while a graph was written. Sizes are in bytes.
- *
- * - `Found`: a node was discovered
- * - `Started`: the target lacks it; it is being written
- * - `Bytes`: so many more of its bytes have left for the target; fewer than none where some are to be sent again
- * - `Done`: it is at the target
+ * Something that happened while a graph was written.
  *
  * @category models
  * @since 1.0.0
  */
-export type Event =
-  | {
-    readonly _tag: "Found"
-    readonly id: string
-    readonly kind: Kind
-    readonly label: string
-    readonly size: Option.Option<number>
-  }
-  | { readonly _tag: "Started"; readonly id: string }
-  | { readonly _tag: "Bytes"; readonly id: string; readonly bytes: number }
-  | { readonly _tag: "Done"; readonly id: string; readonly outcome: Outcome; readonly size: number }
+export type Event = Transfer.Event
 
 /**
  * What a run has done.
@@ -117,17 +128,36 @@ export interface Report {
  */
 export interface Options {
   /**
-   * How many requests and transfers go on at once, for the graph as a whole. A node that waits for others takes none.
+   * How many requests and transfers go on at once, for the graph as a whole. A node that waits for others takes none, nor
+   * does one that waits before it tries again.
    *
    * @default 16
    */
   readonly concurrency?: number | undefined
+  /**
+   * How many of them at one registry or other place, as long as it bears it: half as many after each time that it says it
+   * is too much, and one more after each success.
+   *
+   * @default as many as in all
+   */
+  readonly perOrigin?: number | undefined
+  /**
+   * A budget that is shared with other runs, in place of the two above.
+   */
+  readonly budget?: Budget.Budget | undefined
   /**
    * What happens to independent writes when one fails. What depends on it is never written.
    *
    * @default "stop"
    */
   readonly onFailure?: "stop" | "finish" | undefined
+  /**
+   * Asks a target, after each manifest that was written, for the manifest and all it names, by digest and size, and fails
+   * where one is missing after all.
+   *
+   * @default false
+   */
+  readonly verify?: boolean | undefined
   /**
    * Is told of what happens, as it happens. It has to return at once: `events` is the same as a stream.
    */
@@ -153,12 +183,11 @@ export interface Options {
  * @since 1.0.0
  */
 export const plan = Effect.fn("WriteGraph.plan")(function*(
-  target: Target,
-  roots: ReadonlyArray<WriteNode>,
+  roots: ReadonlyArray<Root>,
   options?: Options | undefined
 ): Effect.fn.Return<Plan, CopyError> {
-  const entries = yield* Walk.walk(target, roots, { ...options, mode: "plan" })
-  return { target, roots, graph: toGraph(entries) }
+  const entries = yield* Walk.walk(roots, { ...options, mode: "plan" })
+  return { roots, graph: toGraph(entries) }
 })
 
 /**
@@ -172,11 +201,10 @@ export const plan = Effect.fn("WriteGraph.plan")(function*(
  * @since 1.0.0
  */
 export const run = Effect.fn("WriteGraph.run")(function*(
-  plan: Runnable,
+  runnable: Runnable,
   options?: Options | undefined
 ): Effect.fn.Return<Report, CopyError> {
-  const entries = yield* Walk.walk(plan.target, plan.roots, { ...options, mode: "write", known: presence(plan.graph) })
-  return report(entries)
+  return report(yield* Walk.walk(rootsOf(runnable), { ...options, mode: "write", known: presence(runnable) }))
 })
 
 /**
@@ -184,56 +212,56 @@ export const run = Effect.fn("WriteGraph.run")(function*(
  *
  * **Details**
  *
- * The writes go on at their own speed, however slowly the stream is read; they are interrupted when it is closed.
+ * The writes go on at their own speed, however slowly the stream is read; they are interrupted when it is closed. What a
+ * slow reader has not seen yet is added up.
  *
  * @category running
  * @since 1.0.0
  */
 export const events = (
-  plan: Runnable,
+  runnable: Runnable,
   options?: Options | undefined
 ): Stream.Stream<Event, CopyError> =>
-  Stream.callback<Event, CopyError>((queue) =>
-    Walk.walk(plan.target, plan.roots, {
+  Transfer.events((listen) =>
+    run(runnable, {
       ...options,
-      mode: "write",
-      known: presence(plan.graph),
       onEvent: (event) => {
         options?.onEvent?.(event)
-        Queue.offerUnsafe(queue, event)
+        listen(event)
       }
-    }).pipe(
-      Effect.matchCauseEffect({
-        onFailure: (cause) => Queue.failCause(queue, cause),
-        onSuccess: () => Queue.end(queue)
-      })
-    ), { bufferSize: Number.POSITIVE_INFINITY })
+    })
+  )
 
-const presence = (graph: Plan["graph"] | undefined): ReadonlyMap<string, boolean> => {
-  const known = new Map<string, boolean>()
-  if (graph !== undefined) {
-    for (const [, node] of Graph.nodes(graph)) known.set(node.id, node.isPresent)
-  }
-  return known
+const isPlan = (runnable: Runnable): runnable is Plan => "graph" in runnable
+
+const rootsOf = (runnable: Runnable): ReadonlyArray<Root> => isPlan(runnable) ? runnable.roots : runnable
+
+const presence = (runnable: Runnable): ReadonlyMap<string, boolean> =>
+  new Map(
+    isPlan(runnable)
+      ? Array.from(Graph.nodes(runnable.graph), ([, node]) => [node.key, node.step === "skip"])
+      : []
+  )
+
+const stepOf = ({ elder, isPresent, node, target }: Walk.Entry): Step => {
+  if (isPresent) return "skip"
+  if (node.kind === "tag") return "tag"
+  if (node.kind === "referrer") return "refer"
+  return elder !== undefined || Walk.mountable(target, node.mountFrom).length > 0 ? "mount" : "send"
 }
 
 const toGraph = (entries: ReadonlyMap<string, Walk.Entry>): Plan["graph"] =>
   Graph.directed((graph) => {
-    const indices = new Map<string, Graph.NodeIndex>()
-    for (const [id, entry] of entries) {
-      indices.set(
-        id,
-        Graph.addNode(graph, {
-          id,
-          kind: entry.node.kind,
-          label: entry.node.label,
-          size: Walk.sizeOf(entry.node),
-          isPresent: entry.isPresent
-        })
-      )
+    const indices = new Map<Walk.Entry, Graph.NodeIndex>()
+    for (const entry of entries.values()) {
+      indices.set(entry, Graph.addNode(graph, { ...entry.item, step: stepOf(entry) }))
     }
-    for (const [id, entry] of entries) {
-      for (const need of entry.needs) Graph.addEdge(graph, indices.get(need.node.id)!, indices.get(id)!, null)
+    const link = (from: Walk.Entry, to: Walk.Entry, edge: Edge) =>
+      Graph.addEdge(graph, indices.get(from)!, indices.get(to)!, edge)
+    for (const entry of entries.values()) {
+      for (const need of entry.needs) if (!need.follows.includes(entry)) link(need, entry, "needs")
+      for (const follower of entry.follows) link(entry, follower, "follows")
+      if (entry.elder !== undefined && !entry.isPresent) link(entry.elder, entry, "mount")
     }
   })
 
@@ -249,17 +277,51 @@ const report = (entries: ReadonlyMap<string, Walk.Entry>): Report => {
 }
 
 /**
+ * What a plan comes to, in numbers.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Summary {
+  readonly blobs: number
+  readonly manifests: number
+  /**
+   * The bytes of what is sent, as far as they are known.
+   */
+  readonly bytes: number
+  /**
+   * How many of what is sent are of a size that is known only once they were.
+   */
+  readonly unknown: number
+  readonly mount: number
+  readonly skip: number
+  readonly tag: number
+  readonly refer: number
+}
+
+/**
+ * What a plan comes to.
+ *
+ * @category summaries
+ * @since 1.0.0
+ */
+export const summary = (plan: Plan): Summary => Draw.summary(plan)
+
+/**
+ * A summary in words: `would send 3 blobs and 1 manifest, 41 MB; mount 12; skip 90; tag 1`.
+ *
+ * @category summaries
+ * @since 1.0.0
+ */
+export const formatSummary = (summary: Summary): string => Draw.sentence(summary)
+
+/**
  * Draws a plan as a Mermaid flow chart, what is written first at the top. Nodes that the target has are rounded.
  *
  * @category printing
  * @since 1.0.0
  */
-export const toMermaid = (plan: Plan): string =>
-  Graph.toMermaid(plan.graph, {
-    nodeLabel: (node) => label(node, ", "),
-    edgeLabel: () => "",
-    nodeShape: (node) => node.isPresent ? "rounded" : node.kind === "tag" ? "hexagon" : "rectangle"
-  })
+export const toMermaid = (plan: Plan): string => Draw.mermaid(plan)
 
 /**
  * Draws a plan in Graphviz' DOT language.
@@ -267,12 +329,28 @@ export const toMermaid = (plan: Plan): string =>
  * @category printing
  * @since 1.0.0
  */
-export const toDot = (plan: Plan): string =>
-  Graph.toGraphViz(plan.graph, { nodeLabel: (node) => label(node, ", "), edgeLabel: () => "" })
+export const toDot = (plan: Plan): string => Draw.dot(plan)
 
-const label = (node: Planned, newline: string): string =>
-  [
-    node.id.startsWith("sha") ? node.id.slice(0, node.id.indexOf(":") + 13) : node.id,
-    node.label === node.id ? node.kind : `${node.kind} ${node.label}`,
-    ...Option.toArray(Option.map(node.size, (size) => `${size} bytes${node.isPresent ? ", present" : ""}`))
-  ].join(newline)
+/**
+ * A plan as plain JSON: its nodes in their order, and its edges as pairs of their keys.
+ *
+ * @category printing
+ * @since 1.0.0
+ */
+export const toJson = (plan: Plan): {
+  readonly nodes: ReadonlyArray<JsonNode>
+  readonly edges: ReadonlyArray<{ readonly from: string; readonly to: string; readonly why: Edge }>
+} => Draw.json(plan)
+
+/**
+ * A node as plain JSON.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface JsonNode extends Omit<Planned, "size"> {
+  /**
+   * In bytes, where it is known.
+   */
+  readonly size: number | null
+}

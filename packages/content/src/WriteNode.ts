@@ -10,6 +10,8 @@ import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bytes from "./Bytes.ts"
 import { ContentError, Unavailable } from "./ContentError.ts"
@@ -19,12 +21,12 @@ import type { Body, Outcome, Source, Target } from "./Store.ts"
 import * as Successors from "./Successors.ts"
 
 /**
- * What kind of write a node is.
+ * What kind of write a node is. A `referrer` puts a manifest into the list of its subject's referrers.
  *
  * @category models
  * @since 1.0.0
  */
-export type Kind = "blob" | "manifest" | "tag"
+export type Kind = "blob" | "manifest" | "tag" | "referrer"
 
 /**
  * What a node leaves for those that depend on it.
@@ -42,6 +44,10 @@ export interface Written {
    * A manifest's bytes, if this run has read them.
    */
   readonly bytes: Option.Option<Uint8Array>
+  /**
+   * The digest of what a layer expands to, where it was compressed on the way.
+   */
+  readonly diffId?: Digest.Digest | undefined
 }
 
 /**
@@ -53,9 +59,13 @@ export interface Written {
 export interface Context {
   readonly target: Target
   /**
-   * The results of `needs` and of what `discover` found, in that order.
+   * The results of what `discover` found to be needed, in that order.
    */
   readonly needs: ReadonlyArray<Written>
+  /**
+   * Repositories to which this run has written the same, or found it there.
+   */
+  readonly mountFrom: ReadonlyArray<Repository.Repository>
   /**
    * To be told of bytes as they leave for the target.
    */
@@ -63,13 +73,33 @@ export interface Context {
 }
 
 /**
+ * What a node leads to.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Discovered {
+  /**
+   * What has to be there before the node is written.
+   */
+  readonly needs: ReadonlyArray<WriteNode>
+  /**
+   * What is written after the node, and before anything that needs the node: a manifest's referrers.
+   *
+   * @default []
+   */
+  readonly follows?: ReadonlyArray<WriteNode> | undefined
+}
+
+/**
  * A write.
  *
  * **Details**
  *
- * A run asks `isPresent` first, and where it holds asks nothing more, neither of the node nor of what it leads to. Then
- * `discover` may add nodes (an index adds its members once it has been read), all `needs` are written, and `write` runs
- * with their results. Nodes of one `id` are one node.
+ * A run asks `isPresent` first, then `discover`, which may add nodes: an index adds its members once it has been read.
+ * Where the node is present it mostly leads to nothing, and nothing is written. Else all its needs are written, and then
+ * `write` runs with their results. One node may be written to many targets; at one target, nodes of one `id` and kind are
+ * one.
  *
  * @category models
  * @since 1.0.0
@@ -85,13 +115,43 @@ export interface WriteNode {
    * Known before the write for whatever is copied.
    */
   readonly descriptor: Option.Option<Descriptor.Descriptor>
-  readonly needs: ReadonlyArray<WriteNode>
+  /**
+   * Where its bytes are read, if they are.
+   */
+  readonly source: Option.Option<Place>
+  /**
+   * Repositories that have it.
+   */
+  readonly mountFrom: ReadonlyArray<Repository.Repository>
   readonly isPresent: (target: Target) => Effect.Effect<boolean, CopyError.CopyError>
-  readonly discover: Effect.Effect<ReadonlyArray<WriteNode>, CopyError.CopyError>
+  /**
+   * Absent where there is nothing to be discovered.
+   */
+  readonly discover: (
+    target: Target,
+    isPresent: boolean
+  ) => Effect.Effect<Discovered, CopyError.CopyError> | undefined
   readonly write: (context: Context) => Effect.Effect<Written, CopyError.CopyError>
 }
 
-const nothing: Effect.Effect<ReadonlyArray<WriteNode>> = Effect.succeed([])
+/**
+ * A place, by its name and the repository that it may be.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Place = Pick<Source & Target, "location" | "repository">
+
+/**
+ * Who answers for a place: the registry of a repository, else the place itself.
+ *
+ * @category getters
+ * @since 1.0.0
+ */
+export const originOf = (place: Place): string =>
+  Option.match(place.repository, { onNone: () => place.location, onSome: ({ registry }) => registry.name })
+
+const nothing = () => undefined
 const absent = () => Effect.succeed(false)
 
 /** Tells of the bytes of a body; those that are sent again are taken back first, so that the sum is what is there. */
@@ -136,7 +196,42 @@ export interface ContentOptions {
    * @default false
    */
   readonly foreign?: boolean | undefined
+  /**
+   * What else goes along with each manifest and index, such as its `referrers`. It is written after the manifest, looked
+   * for also where the target has the manifest already, and before anything that needs the manifest.
+   */
+  readonly follow?: Follow | undefined
 }
+
+/**
+ * Finds what goes along with a manifest.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Follow = (
+  source: Source,
+  descriptor: Descriptor.Descriptor,
+  options: ContentOptions
+) => Effect.Effect<ReadonlyArray<WriteNode>, CopyError.CopyError>
+
+/**
+ * The signatures, SBOMs and whatever else names a manifest as its subject, and what refers to those.
+ *
+ * @category following
+ * @since 1.0.0
+ */
+export const referrers: Follow = (source, descriptor, options) =>
+  source.referrers === undefined ? Effect.succeed([]) : source.referrers(descriptor.digest).pipe(
+    Stream.runCollect,
+    Effect.mapError(CopyError.at("source", descriptor.digest)),
+    Effect.map((found) =>
+      found
+        .filter(({ digest, mediaType }) => Successors.hasSuccessors(mediaType) && digest !== descriptor.digest)
+        // As it stands in a list it has annotations that are the manifest's.
+        .map(({ digest, mediaType, size }) => content(source, { digest, mediaType, size }, options))
+    )
+  )
 
 /**
  * Content that a source has, with all that it leads to.
@@ -150,21 +245,22 @@ export const content = (
   options?: ContentOptions | undefined
 ): WriteNode =>
   Successors.hasSuccessors(descriptor.mediaType)
-    ? document(source, descriptor, options)
-    : blob(source, descriptor, options)
+    ? document(source, descriptor, options ?? {})
+    : blob(source, descriptor, options ?? {})
 
 const isPresent = (descriptor: Descriptor.Descriptor) => (target: Target) =>
   Effect.mapError(target.exists(descriptor), CopyError.at("target", descriptor.digest))
 
-const blob = (source: Source, descriptor: Descriptor.Descriptor, options?: ContentOptions): WriteNode => ({
+const blob = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => ({
   id: descriptor.digest,
   kind: MediaType.isSchema1(descriptor.mediaType) ? "manifest" : "blob",
   label: descriptor.mediaType,
   descriptor: Option.some(descriptor),
-  needs: [],
+  source: Option.some(source),
+  mountFrom: [...Option.toArray(source.repository), ...(options.mountFrom ?? [])],
   isPresent: isPresent(descriptor),
   discover: nothing,
-  write: ({ target, progress }) =>
+  write: ({ mountFrom, progress, target }) =>
     target.push(
       descriptor,
       // Named on its way out of the source, so that the target's own failures cannot be taken for it.
@@ -172,7 +268,7 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options?: Conte
         (offset) => Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest)),
         progress
       ),
-      { mountFrom: [...Option.toArray(source.repository), ...(options?.mountFrom ?? [])] }
+      { mountFrom }
     ).pipe(
       Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
       refetched,
@@ -180,35 +276,67 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options?: Conte
     )
 })
 
-const document = (source: Source, descriptor: Descriptor.Descriptor, options?: ContentOptions): WriteNode => {
+/** Runs an effect for the first who asks; those who come meanwhile wait for it, and a failure is not kept. */
+const once = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const turn = Semaphore.makeUnsafe(1)
+  let result: Option.Option<A> = Option.none()
+  const first = turn.withPermit(Effect.suspend(() =>
+    Option.isSome(result)
+      ? Effect.succeed(result.value)
+      : Effect.tap(self, (value) => Effect.sync(() => result = Option.some(value)))
+  ))
+  return Effect.suspend(() => Option.isSome(result) ? Effect.succeed(result.value) : first)
+}
+
+const document = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => {
   const atSource = CopyError.at("source", descriptor.digest)
-  // Read once for discovery, and written from the same bytes.
-  let bytes: Uint8Array | undefined
-  const read = Effect.suspend(() =>
-    bytes !== undefined ? Effect.succeed(bytes) : source.fetch(descriptor).pipe(
+  // Read once for discovery, and written from the same bytes, to however many targets.
+  const read = once(
+    source.fetch(descriptor).pipe(
       Bytes.collect({ location: source.location }),
-      Effect.tap((all) => Effect.sync(() => bytes = all)),
       Effect.mapError(atSource),
       refetched
     )
   )
-  return {
-    id: descriptor.digest,
-    kind: "manifest",
-    label: descriptor.mediaType,
-    descriptor: Option.some(descriptor),
-    needs: [],
-    isPresent: isPresent(descriptor),
-    discover: Effect.flatMap(read, (all) =>
+  const members = once(
+    Effect.flatMap(read, (all) =>
       Effect.fromResult(Successors.of(descriptor, all, source.location)).pipe(
         Effect.mapError(atSource),
         Effect.map((members) =>
           members
-            .filter((member) => options?.foreign === true || !MediaType.isForeign(member.mediaType))
+            .filter((member) => options.foreign === true || !MediaType.isForeign(member.mediaType))
             .map((member) => content(source, member, options))
         )
-      )),
-    write: ({ target, progress }) =>
+      ))
+  )
+  const { follow } = options
+  const followers = follow === undefined ? Effect.succeed([]) : once(follow(source, descriptor, options))
+  const self: WriteNode = {
+    id: descriptor.digest,
+    kind: "manifest",
+    label: descriptor.mediaType,
+    descriptor: Option.some(descriptor),
+    source: Option.some(source),
+    mountFrom: [],
+    isPresent: isPresent(descriptor),
+    discover: (target, isPresent) => {
+      if (isPresent && follow === undefined) return undefined
+      return Effect.gen(function*() {
+        const needs = yield* members
+        const listed = target.refer === undefined
+          ? []
+          : Option.toArray(Option.map(
+            Successors.referrer(descriptor, yield* read),
+            (referrer) => listing(self, referrer)
+          ))
+        return {
+          // Of what is present only that is looked at which may have followers.
+          needs: isPresent ? needs.filter(({ kind }) => kind === "manifest") : needs,
+          follows: [...listed, ...(yield* followers)]
+        }
+      })
+    },
+    write: ({ progress, target }) =>
       Effect.flatMap(read, (all) =>
         target.push(descriptor, Bytes.body(all)).pipe(
           Effect.mapError(CopyError.at("target", descriptor.digest)),
@@ -218,6 +346,40 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options?: C
           })
         ))
   }
+  return self
+}
+
+/** The place of a manifest in the list of its subject's referrers, at a target that does not see to it by itself. */
+const listing = (of: WriteNode, { descriptor, subject }: Successors.Referrer): WriteNode => ({
+  id: `${subject} <- ${descriptor.digest}`,
+  kind: "referrer",
+  label: subject,
+  descriptor: Option.some(descriptor),
+  source: Option.none(),
+  mountFrom: [],
+  isPresent: absent,
+  discover: () => Effect.succeed({ needs: [of] }),
+  write: ({ target }) =>
+    (target.refer === undefined ? Effect.succeed<Outcome>("present") : target.refer(subject, descriptor)).pipe(
+      Effect.mapError(CopyError.at("target", `referrers of ${subject}`)),
+      Effect.map((outcome): Written => ({ outcome, descriptor, bytes: Option.none() }))
+    )
+})
+
+/**
+ * Options for `stream`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface StreamOptions {
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+  /**
+   * Whether the stream can be run again, and gives the same bytes then, where a target has lost all of it.
+   *
+   * @default false
+   */
+  readonly isRepeatable?: boolean | undefined
 }
 
 /**
@@ -225,8 +387,8 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options?: C
  *
  * **Details**
  *
- * What depends on it waits for its result; nothing else does. The stream is run once for each time the node is
- * written, and again only by whoever runs the graph again.
+ * What depends on it waits for its result; nothing else does. The stream is run once for each target, unless it
+ * `isRepeatable`.
  *
  * @category constructors
  * @since 1.0.0
@@ -235,42 +397,49 @@ export const stream = <E>(
   id: string,
   mediaType: string,
   bytes: Stream.Stream<Uint8Array, E>,
-  options?: { readonly annotations?: Readonly<Record<string, string>> | undefined } | undefined
+  options?: StreamOptions | undefined
 ): WriteNode => ({
   id,
   kind: "blob",
   label: mediaType,
   descriptor: Option.none(),
-  needs: [],
+  source: Option.none(),
+  mountFrom: [],
   isPresent: absent,
   discover: nothing,
   write: ({ target, progress }) =>
     target.pushStream(
       counted(
-        () =>
-          Stream.mapError(bytes, (cause) =>
-            CopyError.at("source", id)(
-              new ContentError({
-                operation: "read",
-                location: id,
-                reason: new Unavailable({ detail: `stream ${id} failed` }),
-                cause
-              })
-            )),
+        () => Stream.mapError(bytes, (cause) => CopyError.at("source", id)(streamFailed(id, cause))),
         progress
-      )(0)
+      )(0),
+      { isRepeatable: options?.isRepeatable }
     ).pipe(
       Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", id)(error))),
       Effect.map(({ digest, size }): Written => ({
         outcome: "sent",
-        descriptor: Descriptor.make({ mediaType, digest, size, ...annotationsOf(options) }),
+        descriptor: Descriptor.make({
+          mediaType,
+          digest,
+          size,
+          ...(options?.annotations === undefined ? {} : { annotations: options.annotations })
+        }),
         bytes: Option.none()
       }))
     )
 })
 
-const annotationsOf = (options?: { readonly annotations?: Readonly<Record<string, string>> | undefined }) =>
-  options?.annotations === undefined ? {} : { annotations: options.annotations }
+const streamFailed = (id: string, cause: unknown): ContentError =>
+  isContentError(cause)
+    ? cause
+    : new ContentError({
+      operation: "read",
+      location: id,
+      reason: new Unavailable({ detail: `stream ${id} failed` }),
+      cause
+    })
+
+const isContentError = Schema.is(ContentError)
 
 /**
  * Content computed from the results of others: a config that lists what was streamed, the manifest of streamed layers,
@@ -283,50 +452,62 @@ export const computed = (
   id: string,
   mediaType: string,
   needs: ReadonlyArray<WriteNode>,
-  make: (needs: ReadonlyArray<Descriptor.Descriptor>) => Uint8Array
-): WriteNode => ({
-  id,
-  kind: Successors.hasSuccessors(mediaType) ? "manifest" : "blob",
-  label: mediaType,
-  descriptor: Option.none(),
-  needs,
-  isPresent: absent,
-  discover: nothing,
-  write: Effect.fnUntraced(function*({ target, needs, progress }) {
-    const bytes = make(needs.map((written) => written.descriptor))
+  make: (needs: ReadonlyArray<Written>) => Uint8Array
+): WriteNode => {
+  const put = Effect.fnUntraced(function*(
+    { progress, target }: Context,
+    bytes: Uint8Array
+  ): Effect.fn.Return<Written, CopyError.CopyError> {
     const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
     const descriptor = Descriptor.make({ mediaType, digest, size: bytes.length })
     const atTarget = CopyError.at("target", id)
     const outcome: Outcome = (yield* Effect.mapError(target.exists(descriptor), atTarget))
       ? "present"
       : yield* Effect.mapError(target.push(descriptor, Bytes.body(bytes)), atTarget)
-    progress(bytes.length)
+    if (outcome === "sent") progress(bytes.length)
     return { outcome, descriptor, bytes: Option.some(bytes) }
   })
-})
+  return {
+    id,
+    kind: Successors.hasSuccessors(mediaType) ? "manifest" : "blob",
+    label: mediaType,
+    descriptor: Option.none(),
+    source: Option.none(),
+    mountFrom: [],
+    isPresent: absent,
+    discover: () => Effect.succeed({ needs }),
+    write: (context) => put(context, make(context.needs))
+  }
+}
 
 /**
  * A tag, written once its manifest is there.
  *
  * **Details**
  *
- * Where the target's tag already stands for the digest there is nothing to do, for the tag and for all below it.
+ * Where the target's tag already stands for the digest there is nothing to do, for the tag and for all below it, unless
+ * something may go along with it that is to be looked for.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const tag = (of: WriteNode, name: Tag.Tag): WriteNode => ({
+export const tag = (
+  of: WriteNode,
+  name: Tag.Tag,
+  options?: Pick<ContentOptions, "follow"> | undefined
+): WriteNode => ({
   id: `tag:${name}`,
   kind: "tag",
   label: name,
   descriptor: of.descriptor,
-  needs: [of],
+  source: Option.none(),
+  mountFrom: [],
   isPresent: (target) =>
     Option.match(of.descriptor, {
       onNone: absent,
       onSome: (descriptor) => isTagged(target, name, descriptor.digest)
     }),
-  discover: nothing,
+  discover: (_, isPresent) => isPresent && options?.follow === undefined ? undefined : Effect.succeed({ needs: [of] }),
   write: Effect.fnUntraced(function*({ target, needs: [manifest] }) {
     const { descriptor, bytes } = manifest!
     yield* Effect.mapError(

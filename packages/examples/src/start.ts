@@ -61,7 +61,9 @@ const program = Effect.gen(function*() {
     const image = yield* fromFiles(memory, ["linux/amd64", "linux/arm64"])
 
     const target = yield* remote.store(`${first}/demo/app`)
-    const plan = yield* WriteGraph.plan(target, Copy.roots(memory, image, { tags: [Tag.parseUnsafe("1.0")] }))
+    const plan = yield* WriteGraph.plan(
+      WriteGraph.to(target, Copy.roots(memory, image, { tags: [Tag.parseUnsafe("1.0")] }))
+    )
     yield* print("The write graph: what must be there before what", WriteGraph.toMermaid(plan).trimEnd().split("\n"))
     const pushed = yield* WriteGraph.run(plan)
     yield* print("Pushed", [`${first}/demo/app:1.0@${image.digest}`, `${pushed.sent} sent, ${pushed.bytes} bytes`])

@@ -1,26 +1,39 @@
 /**
- * Walks a graph of writes, discovering it as it goes. One fiber a node; a node holds a permit only while it works.
+ * Walks a graph of writes, discovering it as it goes. One fiber a node; a node holds a slot of the budget only while it
+ * works.
  */
+import type * as Repository from "@effect-oci/name/Repository"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Semaphore from "effect/Semaphore"
-import { ContentError, Invalid } from "../ContentError.ts"
+import * as Budget from "../Budget.ts"
+import { ContentError, Incomplete, Invalid } from "../ContentError.ts"
 import * as CopyError from "../CopyError.ts"
 import type { Target } from "../Store.ts"
+import * as Transfer from "../Transfer.ts"
 import type * as WriteGraph from "../WriteGraph.ts"
-import type { WriteNode, Written } from "../WriteNode.ts"
+import { type Discovered, originOf, type WriteNode, type Written } from "../WriteNode.ts"
+import * as Flights from "./flights.ts"
 
 export interface Entry {
+  readonly item: Transfer.Item
   readonly node: WriteNode
+  readonly target: Target
   readonly depth: number
   needs: ReadonlyArray<Entry>
+  follows: ReadonlyArray<Entry>
+  /** The same blob on its way to another repository of the registry, from which it can be mounted then. */
+  readonly elder: Entry | undefined
   isPresent: boolean
   isDiscovered: boolean
   written: Written | undefined
+  /** Ends when the node itself is there. */
+  readonly there: Deferred.Deferred<void, CopyError.CopyError>
+  /** Ends when what follows the node is there, too. */
   readonly done: Deferred.Deferred<void, CopyError.CopyError>
 }
 
@@ -30,24 +43,26 @@ interface Options extends WriteGraph.Options {
 }
 
 export const sizeOf = (node: WriteNode): Option.Option<number> =>
-  node.kind === "tag" ? Option.none() : Option.map(node.descriptor, (descriptor) => descriptor.size)
+  node.kind === "tag" || node.kind === "referrer"
+    ? Option.none()
+    : Option.map(node.descriptor, (descriptor) => descriptor.size)
 
-const refused = (node: WriteNode, target: Target, detail: string) =>
-  CopyError.at("source", node.id)(
-    new ContentError({ operation: "read", location: target.location, reason: new Invalid({ detail }) })
+const refused = (entry: Entry, subject: WriteNode, detail: string) =>
+  CopyError.at("source", subject.id)(
+    new ContentError({ operation: "read", location: entry.target.location, reason: new Invalid({ detail }) })
   )
 
-/**
- * For a target that does not see yet, or has lost, what it was sent. Registries whose storage is spread out are known for
- * it.
- */
-const incomplete = Schedule.exponential("500 millis").pipe(
-  Schedule.setInputType<CopyError.CopyError>(),
-  Schedule.while(({ input }) => input.reason.reason._tag === "Incomplete"),
-  Schedule.upTo({ times: 3 })
-)
+/** Repositories of the target's own registry, other than itself: what it may be asked to mount from. */
+export const mountable = (
+  target: Target,
+  from: ReadonlyArray<Repository.Repository>
+): ReadonlyArray<Repository.Repository> =>
+  Option.match(target.repository, {
+    onNone: () => [],
+    onSome: (own) => from.filter(({ path, registry }) => registry.name === own.registry.name && path !== own.path)
+  })
 
-/** Whether `to` is among what `from` needs, directly or not. */
+/** Whether `to` is among what `from` leads to, directly or not. */
 const leadsTo = (from: Entry, to: Entry): boolean => {
   const seen = new Set<Entry>()
   const stack = [from]
@@ -55,128 +70,338 @@ const leadsTo = (from: Entry, to: Entry): boolean => {
     if (entry === to) return true
     if (seen.has(entry)) continue
     seen.add(entry)
-    stack.push(...entry.needs)
+    stack.push(...entry.needs, ...entry.follows)
   }
   return false
 }
 
+/**
+ * For a target that does not see yet, or has lost, what it was sent. Registries whose storage is spread out are known for
+ * it: some take half a minute to see a manifest.
+ */
+const unsettled = ({ reason, side }: CopyError.CopyError): boolean =>
+  side === "target" && (reason.reason._tag === "Incomplete" ||
+    reason.reason._tag === "NotFound" && (reason.operation === "tag" || reason.operation === "read"))
+
+const settling = Schedule.exponential("500 millis").pipe(
+  Schedule.setInputType<CopyError.CopyError>(),
+  Schedule.while(({ input }) => unsettled(input)),
+  Schedule.upTo({ times: 6 })
+)
+
+/** Names of targets: a repository is one target however many stores were made of it, other stores are themselves. */
+const namer = () => {
+  const names = new Map<Target, string>()
+  const taken = new Map<string, number>()
+  return (target: Target): string => {
+    if (Option.isSome(target.repository)) return target.repository.value.name
+    const known = names.get(target)
+    if (known !== undefined) return known
+    const count = (taken.get(target.location) ?? 0) + 1
+    taken.set(target.location, count)
+    const name = count === 1 ? target.location : `${target.location} (${count})`
+    names.set(target, name)
+    return name
+  }
+}
+
+const awaitAll = (
+  entries: ReadonlyArray<Entry>,
+  of: (entry: Entry) => Deferred.Deferred<void, CopyError.CopyError>
+) => Effect.forEach(entries, (entry) => Deferred.await(of(entry)), { concurrency: "unbounded", discard: true })
+
 export const walk = Effect.fnUntraced(function*(
-  target: Target,
-  roots: ReadonlyArray<WriteNode>,
+  roots: ReadonlyArray<WriteGraph.Root>,
   options: Options
 ): Effect.fn.Return<ReadonlyMap<string, Entry>, CopyError.CopyError> {
   const maxDepth = options.maxDepth ?? 8
   const maxNodes = options.maxNodes ?? 100_000
-  const emit = options.onEvent ?? (() => {})
-  const permits = yield* Semaphore.make(options.concurrency ?? 16)
+  const tell = Transfer.teller(options.onEvent)
+  const budget = options.budget ?? Budget.make(options)
+  const nameOf = namer()
   const entries = new Map<string, Entry>()
+  const elders = new Map<string, Array<Entry>>()
+  let undiscovered = 0
 
   const body = Effect.gen(function*() {
     const fibers = yield* FiberSet.make<void, CopyError.CopyError>()
     const fork = yield* FiberSet.runtime(fibers)<never>()
 
-    const enter = (node: WriteNode, depth: number): Entry => {
-      const existing = entries.get(node.id)
+    /** The entries of the same blob for the target's registry, oldest first. */
+    const siblings = (node: WriteNode, target: Target): Array<Entry> | undefined => {
+      if (node.kind !== "blob" || Option.isNone(node.descriptor) || Option.isNone(target.repository)) return undefined
+      const key = `${target.repository.value.registry.name} ${node.id}`
+      const known = elders.get(key) ?? []
+      elders.set(key, known)
+      return known
+    }
+
+    /** Entries that were made and not set off yet: first it is noted who waits for whom. */
+    let fresh: Array<Entry> = []
+    const start = (): void => {
+      const all = fresh
+      fresh = []
+      for (const entry of all) fork(visit(entry).pipe(Effect.onExit((exit) => settle(entry, exit))))
+    }
+
+    const enter = (node: WriteNode, target: Target, depth: number): Entry => {
+      const location = nameOf(target)
+      const key = `${location} ${node.kind} ${node.id}`
+      const existing = entries.get(key)
       if (existing !== undefined) return existing
+      const { id, kind, label } = node
+      const others = siblings(node, target)
       const entry: Entry = {
+        item: { key, id, kind, label, size: sizeOf(node), location },
         node,
+        target,
         depth,
         needs: [],
+        follows: [],
+        elder: others?.[0],
         isPresent: false,
         isDiscovered: false,
         written: undefined,
+        there: Deferred.makeUnsafe(),
         done: Deferred.makeUnsafe()
       }
-      entries.set(node.id, entry)
-      emit({ _tag: "Found", id: node.id, kind: node.kind, label: node.label, size: sizeOf(node) })
-      fork(Effect.onExit(visit(entry), (exit) => Deferred.done(entry.done, exit)))
+      others?.push(entry)
+      entries.set(key, entry)
+      undiscovered++
+      tell({ _tag: "Found", item: entry.item })
+      fresh.push(entry)
       return entry
     }
 
-    const needsOf = (entry: Entry, nodes: ReadonlyArray<WriteNode>) =>
-      Effect.suspend(() => {
-        const depth = entry.node.kind === "tag" ? entry.depth : entry.depth + 1
-        const tooDeep = nodes.find((node) => node.kind === "manifest")
-        if (tooDeep !== undefined && depth > maxDepth) {
-          return Effect.fail(refused(tooDeep, target, `nested deeper than ${maxDepth} levels`))
-        }
-        if (entries.size + nodes.length > maxNodes) {
-          return Effect.fail(refused(entry.node, target, `leads to more than ${maxNodes} pieces of content`))
-        }
-        const needs = nodes.map((node) => enter(node, depth))
-        // Digests cannot form a cycle, but nodes that others make may, and would wait for each other forever.
-        if (needs.some((need) => leadsTo(need, entry))) {
-          return Effect.fail(refused(entry.node, target, "needs itself"))
-        }
-        entry.needs = [...entry.needs, ...needs]
-        return Effect.void
-      })
-
-    const isPresent = (node: WriteNode) => {
-      const known = options.known?.get(node.id)
-      return known === undefined ? permits.withPermit(node.isPresent(target)) : Effect.succeed(known)
+    const settle = (entry: Entry, exit: Exit.Exit<void, CopyError.CopyError>) => {
+      discovered(entry)
+      return Effect.andThen(
+        Deferred.done(entry.there, exit),
+        Deferred.done(entry.done, exit)
+      )
     }
 
-    const finish = (entry: Entry, written: Written): void => {
+    const discovered = (entry: Entry): void => {
+      if (entry.isDiscovered) return
+      entry.isDiscovered = true
+      if (--undiscovered === 0) tell({ _tag: "Planned" })
+    }
+
+    /** A slot at the target, and at the source where the node reads from there. */
+    const within = (entry: Entry, reads: "reads" | "asks") =>
+      budget.within(
+        reads === "asks" ? [originOf(entry.target)] : [
+          originOf(entry.target),
+          ...Option.toArray(Option.map(entry.node.source, originOf))
+        ],
+        ({ detail, duration, isRateLimited, origin }) =>
+          tell({
+            _tag: "Waiting",
+            item: entry.item,
+            origin,
+            millis: Duration.toMillis(duration),
+            isRateLimited,
+            detail
+          })
+      )
+
+    const isPresent = (entry: Entry) => {
+      const known = options.known?.get(entry.item.key)
+      return known === undefined
+        ? within(entry, "asks")(entry.node.isPresent(entry.target))
+        : Effect.succeed(known)
+    }
+
+    const add = (entry: Entry, { follows = [], needs }: Discovered): Effect.Effect<void, CopyError.CopyError> => {
+      const depth = entry.node.kind === "manifest" ? entry.depth + 1 : entry.depth
+      const tooDeep = needs.find((node) => node.kind === "manifest")
+      if (tooDeep !== undefined && depth > maxDepth) {
+        return Effect.fail(refused(entry, tooDeep, `nested deeper than ${maxDepth} levels`))
+      }
+      if (entries.size + needs.length + follows.length > maxNodes) {
+        return Effect.fail(refused(entry, entry.node, `leads to more than ${maxNodes} pieces of content`))
+      }
+      const needed = needs.map((node) => enter(node, entry.target, depth))
+      // Digests cannot form a cycle, but nodes that others make may, and would wait for each other forever.
+      if (needed.some((need) => !need.follows.includes(entry) && leadsTo(need, entry))) {
+        return Effect.fail(refused(entry, entry.node, "needs itself"))
+      }
+      entry.needs = needed
+      for (const node of follows) {
+        if (node.kind === "manifest" && depth > maxDepth) {
+          return Effect.fail(refused(entry, node, `nested deeper than ${maxDepth} levels`))
+        }
+        const follower = enter(node, entry.target, depth)
+        // What a registry calls a referrer of its own referrer is none.
+        if (!leadsTo(follower, entry)) entry.follows = [...entry.follows, follower]
+      }
+      start()
+      return Effect.void
+    }
+
+    const discover = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
+      const discovery = entry.node.discover(entry.target, entry.isPresent)
+      if (discovery !== undefined) {
+        yield* add(entry, yield* Option.isNone(entry.node.source) ? discovery : within(entry, "reads")(discovery))
+      }
+      discovered(entry)
+    })
+
+    /** What a node waits for of the others: a follower for its manifest alone, which in turn waits for it. */
+    const awaited = (entry: Entry) =>
+      awaitAll(entry.needs, (need) => need.follows.includes(entry) ? need.there : need.done)
+
+    const finish = (entry: Entry, written: Written): Effect.Effect<void> => {
       entry.written = written
-      emit({ _tag: "Done", id: entry.node.id, outcome: written.outcome, size: written.descriptor.size })
+      tell({ _tag: "Done", item: entry.item, outcome: written.outcome, size: written.descriptor.size })
+      return Effect.asVoid(Deferred.succeed(entry.there, undefined))
     }
 
     const visit = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
       const { node } = entry
-      entry.isPresent = yield* isPresent(node)
-      if (entry.isPresent && Option.isSome(node.descriptor)) {
-        return finish(entry, { outcome: "present", descriptor: node.descriptor.value, bytes: Option.none() })
-      }
+      entry.isPresent = yield* isPresent(entry)
       yield* discover(entry)
-      if (options.mode === "plan") return
-      yield* complete(entry)
-    })
+      if (entry.isPresent && Option.isSome(node.descriptor)) {
+        yield* finish(entry, { outcome: "present", descriptor: node.descriptor.value, bytes: Option.none() })
+      }
+      yield* awaited(entry)
+      if (options.mode === "plan") {
+        yield* Deferred.succeed(entry.there, undefined)
+      } else if (entry.written === undefined) {
+        yield* elder(entry)
+        yield* complete(entry)
+      }
+      yield* awaitAll(entry.follows, (follower) => follower.done)
+    }, (effect, entry) => Effect.tapError(effect, (error) => Effect.sync(() => failed(entry, error))))
 
-    const discover = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
-      yield* needsOf(entry, entry.node.needs)
-      yield* needsOf(entry, yield* permits.withPermit(entry.node.discover))
-      entry.isDiscovered = true
-      yield* Effect.forEach(entry.needs, (need) => Deferred.await(need.done), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    })
+    /** Told once, by the node that has failed and not by those that needed it. */
+    const told = new Set<CopyError.CopyError>()
+    const failed = (entry: Entry, error: CopyError.CopyError): void => {
+      if (told.has(error)) return
+      told.add(error)
+      tell({ _tag: "Failed", item: entry.item, detail: error.message })
+    }
 
-    const complete = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
-      const { node } = entry
-      const write = Effect.suspend(() => {
-        emit({ _tag: "Started", id: node.id })
-        const progress = (bytes: number) => emit({ _tag: "Bytes", id: node.id, bytes })
-        // Every need is done, so each has its result.
-        return node.write({ target, needs: entry.needs.map((need) => need.written!), progress })
-      })
-      let attempts = 0
-      return Effect.suspend(() => attempts++ === 0 ? Effect.void : repair(entry)).pipe(
-        Effect.andThen(permits.withPermit(write)),
-        Effect.retry(incomplete),
-        Effect.map((written) => finish(entry, written))
+    /** Waits for whoever sends the same blob to the same registry: what is there can be mounted. */
+    const elder = (entry: Entry): Effect.Effect<void> =>
+      entry.elder === undefined ? Effect.void : Effect.ignore(Deferred.await(entry.elder.there))
+
+    const mountFrom = (entry: Entry): ReadonlyArray<Repository.Repository> => {
+      const others = (siblings(entry.node, entry.target) ?? []).filter(({ written }) => written !== undefined)
+      return mountable(entry.target, [
+        ...others.flatMap(({ target }) => Option.toArray(target.repository)),
+        ...entry.node.mountFrom
+      ])
+    }
+
+    const write = (entry: Entry) =>
+      Effect.suspend(() => {
+        tell({ _tag: "Started", item: entry.item })
+        return entry.node.write({
+          target: entry.target,
+          // Every need is done, so each has its result.
+          needs: entry.needs.map((need) => need.written!),
+          mountFrom: mountFrom(entry),
+          progress: (bytes) => tell({ _tag: "Bytes", item: entry.item, bytes })
+        })
+      }).pipe(within(entry, "reads"))
+
+    /** One writer at a time for content of a repository, among all runs of this process. */
+    const alone = (entry: Entry): Effect.Effect<Written, CopyError.CopyError> => {
+      const { node, target } = entry
+      if (node.kind !== "blob" || Option.isNone(node.descriptor) || Option.isNone(target.repository)) {
+        return write(entry)
+      }
+      const descriptor = node.descriptor.value
+      return Effect.map(
+        Flights.alone(
+          `${target.repository.value.name}@${descriptor.digest}`,
+          write(entry),
+          within(entry, "asks")(node.isPresent(target))
+        ),
+        Option.getOrElse((): Written => ({ outcome: "present", descriptor, bytes: Option.none() }))
       )
     }
 
-    /** Writes again what a target lacks though it had taken it, or had said that it was there. */
-    const repair = (entry: Entry): Effect.Effect<void, CopyError.CopyError> =>
+    const complete = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+      let attempts = 0
+      return Effect.suspend(() => attempts++ === 0 ? Effect.void : repair(entry, attempts)).pipe(
+        Effect.andThen(alone(entry)),
+        Effect.tap(() => confirm(entry)),
+        Effect.retry(Schedule.tap(settling, ({ duration, input }) =>
+          Effect.sync(() =>
+            tell({
+              _tag: "Waiting",
+              item: entry.item,
+              origin: originOf(entry.target),
+              millis: Duration.toMillis(duration),
+              isRateLimited: false,
+              detail: input.message
+            })
+          ))),
+        Effect.flatMap((written) => finish(entry, written))
+      )
+    }
+
+    /**
+     * Writes again what a target lacks though it had taken it. What it only had said to have is believed once more, and then
+     * no longer.
+     */
+    const repair = (entry: Entry, attempt: number): Effect.Effect<void, CopyError.CopyError> =>
       Effect.forEach(
-        entry.needs.filter(({ node }) => Option.isSome(node.descriptor)),
+        entry.needs.filter(({ node }) => Option.isSome(node.descriptor) && node.kind !== "referrer"),
         Effect.fnUntraced(function*(need) {
-          if (yield* permits.withPermit(need.node.isPresent(target))) return
-          if (!need.isDiscovered) yield* discover(need)
+          const isClaimed = need.written?.outcome !== "sent"
+          if (!(isClaimed && attempt > 2) && (yield* within(need, "asks")(need.node.isPresent(need.target)))) return
+          tell({ _tag: "Retrying", item: need.item })
+          if (need.isPresent) {
+            need.isPresent = false
+            yield* discover(need)
+            yield* awaited(need)
+          }
           yield* complete(need)
         }),
         { concurrency: "unbounded", discard: true }
       )
 
-    const wanted = roots.map((node) => enter(node, 0))
-    const exit = yield* Effect.exit(
-      Effect.forEach(wanted, (entry) => Deferred.await(entry.done), { concurrency: "unbounded", discard: true })
+    /** Asks the target for what it says to have, once a manifest names it. */
+    const confirm = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+      if (options.verify !== true || entry.node.kind !== "manifest") return Effect.void
+      const named = [entry, ...entry.needs].filter(({ node }) => node.kind === "blob" || node.kind === "manifest")
+      return Effect.forEach(
+        named.flatMap(({ node, written }) =>
+          Option.toArray(Option.orElse(node.descriptor, () => Option.fromUndefinedOr(written?.descriptor)))
+        ),
+        (descriptor) =>
+          within(entry, "asks")(
+            Effect.mapError(entry.target.exists(descriptor), CopyError.at("target", descriptor.digest))
+          ).pipe(Effect.filterOrFail((is) => is, () => lacking(entry, descriptor.digest))),
+        { concurrency: "unbounded", discard: true }
+      )
+    }
+
+    const lacking = (entry: Entry, digest: string) =>
+      CopyError.at("target", digest)(
+        new ContentError({
+          operation: "write",
+          location: entry.target.location,
+          reason: new Incomplete({ detail: `${digest} is not there, though ${entry.item.id} names it` })
+        })
+      )
+
+    // So many roots at a time: of a million of them, few are ever half done.
+    const concurrency = options.mode === "plan" ? "unbounded" : 256
+    const wanted = roots.map(({ node, target }) =>
+      Effect.suspend(() => {
+        const entry = enter(node, target, 0)
+        start()
+        return Deferred.await(entry.done)
+      })
     )
-    if (Exit.isFailure(exit) && options.onFailure === "finish") yield* FiberSet.awaitEmpty(fibers)
-    yield* exit
+    if (options.onFailure !== "finish") return yield* Effect.all(wanted, { concurrency, discard: true })
+    const exits = yield* Effect.forEach(wanted, Effect.exit, { concurrency })
+    yield* FiberSet.awaitEmpty(fibers)
+    yield* Exit.asVoidAll(exits.filter(Exit.isFailure).slice(0, 1))
   })
 
   yield* Effect.mapError(Effect.scoped(body), (error) => {

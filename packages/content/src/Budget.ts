@@ -1,0 +1,234 @@
+/**
+ * How much goes on at once: so much in all, and at each origin as much as it bears.
+ *
+ * **Details**
+ *
+ * An origin that says it is asked too much has its share halved; each success gives it one back. Who waits before trying
+ * again holds nothing meanwhile: others go on in its place.
+ *
+ * @since 1.0.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+
+/**
+ * A wait before something is tried again.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Wait {
+  /**
+   * Who is waited for: a registry, a disk.
+   */
+  readonly origin: string
+  readonly duration: Duration.Duration
+  /**
+   * Whether the origin has asked for less.
+   */
+  readonly isRateLimited: boolean
+  /**
+   * What has failed.
+   */
+  readonly detail: string
+}
+
+/**
+ * A budget.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Budget {
+  /**
+   * Runs an effect once there is room for it, in all and at each of the origins. `told` hears of the waits in it.
+   */
+  readonly within: (
+    origins: ReadonlyArray<string>,
+    told?: ((wait: Wait) => void) | undefined
+  ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * How much may go on at an origin now.
+   */
+  readonly limit: (origin: string) => number
+}
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * How much goes on at once in all.
+   *
+   * @default 16
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * How much goes on at once at one origin, as long as it bears it.
+   *
+   * @default as much as in all
+   */
+  readonly perOrigin?: number | undefined
+}
+
+interface Origin {
+  limit: number
+  busy: number
+}
+
+interface Slot {
+  readonly origins: ReadonlyArray<Origin>
+  hasEntered: boolean
+  /** Until when it is lent, if it is. */
+  until: number | undefined
+}
+
+/** Those that wait for the same origins, first come first. */
+interface Line {
+  readonly origins: ReadonlyArray<Origin>
+  readonly waiting: Map<number, () => void>
+}
+
+/**
+ * What the effect that runs holds of a budget, for the place that it waits for.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Held = Context.Reference<Option.Option<(wait: Wait) => Effect.Effect<void>>>(
+  "@effect-oci/content/Budget/Held",
+  { defaultValue: () => Option.none() }
+)
+
+/**
+ * To be told by a place before it waits, within a budget or not.
+ *
+ * @category waiting
+ * @since 1.0.0
+ */
+export const waiting = (wait: Wait): Effect.Effect<void> =>
+  Effect.flatMap(Held, Option.match({ onNone: () => Effect.void, onSome: (told) => told(wait) }))
+
+/**
+ * Makes a budget. One may serve many runs.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = (options?: Options | undefined): Budget => {
+  const concurrency = Math.max(1, options?.concurrency ?? 16)
+  const most = Math.max(1, options?.perOrigin ?? concurrency)
+  const origins = new Map<string, Origin>()
+  const lines = new Map<string, Line>()
+  const lent = new Set<Slot>()
+  let busy = 0
+  let tickets = 0
+
+  const originOf = (name: string): Origin => {
+    const known = origins.get(name)
+    if (known !== undefined) return known
+    const origin = { limit: most, busy: 0 }
+    origins.set(name, origin)
+    return origin
+  }
+  const count = (slot: Slot, by: 1 | -1) => {
+    busy += by
+    for (const origin of slot.origins) origin.busy += by
+  }
+  const hasRoom = (slot: { readonly origins: ReadonlyArray<Origin> }) =>
+    busy < concurrency && slot.origins.every((origin) => origin.busy < origin.limit)
+
+  /** A slot whose wait is over counts again, whether there is room for it or not: it will be among the first to end. */
+  const recall = (now: number) => {
+    for (const slot of lent) {
+      if (slot.until! > now) continue
+      lent.delete(slot)
+      slot.until = undefined
+      count(slot, 1)
+    }
+  }
+
+  /** Of those that there is room for, the line in which somebody has waited longest. */
+  const next = (): readonly [number, Line] | undefined => {
+    let first: readonly [number, Line] | undefined
+    for (const line of lines.values()) {
+      const [ticket] = line.waiting.keys()
+      if (ticket !== undefined && hasRoom(line) && (first === undefined || ticket < first[0])) first = [ticket, line]
+    }
+    return first
+  }
+
+  const admit = (now: number) => {
+    recall(now)
+    for (let first = next(); first !== undefined; first = next()) {
+      const [ticket, line] = first
+      const enter = line.waiting.get(ticket)!
+      line.waiting.delete(ticket)
+      enter()
+    }
+  }
+
+  const now = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
+
+  const enter = (slot: Slot, line: Line): Effect.Effect<void> =>
+    Effect.flatMap(now, (now) =>
+      Effect.callback<void>((resume) => {
+        const ticket = tickets++
+        line.waiting.set(ticket, () => {
+          slot.hasEntered = true
+          count(slot, 1)
+          resume(Effect.void)
+        })
+        admit(now)
+        return Effect.sync(() => line.waiting.delete(ticket))
+      }))
+
+  const leave = (slot: Slot, exit: Exit.Exit<unknown, unknown>) =>
+    Effect.map(now, (now) => {
+      if (!slot.hasEntered) return
+      if (!lent.delete(slot)) count(slot, -1)
+      if (Exit.isSuccess(exit)) {
+        for (const origin of slot.origins) origin.limit = Math.min(most, origin.limit + 1)
+      }
+      admit(now)
+    })
+
+  const lend = (slot: Slot, wait: Wait) =>
+    Effect.map(now, (now) => {
+      if (wait.isRateLimited) {
+        const origin = originOf(wait.origin)
+        origin.limit = Math.max(1, Math.floor(origin.limit / 2))
+      }
+      if (slot.until === undefined) count(slot, -1)
+      slot.until = Math.max(slot.until ?? 0, now + Duration.toMillis(wait.duration))
+      lent.add(slot)
+      admit(now)
+    })
+
+  return {
+    limit: (origin) => origins.get(origin)?.limit ?? most,
+    within: (names, told) => (self) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const unique = [...new Set(names)].sort()
+          const key = unique.join(" ")
+          const line: Line = lines.get(key) ?? { origins: unique.map(originOf), waiting: new Map() }
+          lines.set(key, line)
+          const slot: Slot = { origins: line.origins, hasEntered: false, until: undefined }
+          const held = Option.some((wait: Wait) => {
+            told?.(wait)
+            return lend(slot, wait)
+          })
+          return restore(Effect.andThen(enter(slot, line), Effect.provideService(self, Held, held))).pipe(
+            Effect.onExit((exit) => leave(slot, exit))
+          )
+        })
+      )
+  }
+}
