@@ -4,17 +4,25 @@
  * @since 1.0.0
  */
 import * as Auth from "@effect-oci/registry/Auth"
+import * as Fault from "@effect-oci/registry/Fault"
 import * as MemoryStorage from "@effect-oci/registry/MemoryStorage"
+import * as Quota from "@effect-oci/registry/Quota"
 import * as RegistryServer from "@effect-oci/registry/RegistryServer"
 import * as Settings from "@effect-oci/registry/Settings"
 import { Storage } from "@effect-oci/registry/Storage"
+import * as Traffic from "@effect-oci/registry/Traffic"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import type { ServeError } from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
+import { createServer as createTlsServer } from "node:https"
+import * as NodeHasher from "./NodeHasher.ts"
+import type * as SelfSigned from "./SelfSigned.ts"
 
 /**
  * Options for `serve`.
@@ -35,6 +43,10 @@ export interface Options {
    * @default 0
    */
   readonly port?: number | undefined
+  /**
+   * Serves over TLS, with a certificate of one's own or of `SelfSigned.make`.
+   */
+  readonly tls?: SelfSigned.Pair | undefined
   readonly auth?: Auth.Options | undefined
   /**
    * What the registry allows.
@@ -46,6 +58,21 @@ export interface Options {
    * @default on an address of this machine's own that and `localhost`, else all
    */
   readonly answerFor?: ReadonlyArray<string> | undefined
+  readonly quota?: Quota.Options | undefined
+  /**
+   * How many connections there are at a time. Further ones are closed.
+   *
+   * @default 4096
+   */
+  readonly connections?: number | undefined
+  /**
+   * Hears of each request when it is over.
+   */
+  readonly tell?: ((entry: Traffic.Entry) => Effect.Effect<void>) | undefined
+  /**
+   * What goes wrong: from the start, or as a plan that more is injected into.
+   */
+  readonly faults?: ReadonlyArray<Fault.Fault> | Fault.Plan | undefined
 }
 
 /** The names of this machine that no page from elsewhere can give itself. */
@@ -53,41 +80,82 @@ const loopback = ["localhost", "127.0.0.1", "[::1]"]
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
 
-/**
- * Serves a registry from memory until its scope is closed; gives `host:port` as references name it.
- *
- * @category serving
- * @since 1.0.0
- */
-export const serve = Effect.fn("NodeRegistry.serve")(function*(
-  options?: Options | undefined
-): Effect.fn.Return<string, ServeError, Scope.Scope> {
-  const { answerFor = [], host = "127.0.0.1" } = options ?? {}
-  const storage = yield* MemoryStorage.make
-  const open = RegistryServer.app.pipe(
-    Effect.provideService(Storage, storage),
-    Effect.provideService(Settings.Settings, {
-      ...Settings.defaults,
-      ...options?.settings,
-      hosts: isLoopback(host) || answerFor.length > 0 ? [...loopback, host, ...answerFor] : undefined
-    })
-  )
-  const app = options?.auth === undefined ? open : yield* Auth.guard(open, options.auth)
-  const node = createServer({ maxHeaderSize: 16 * 1024 })
+const settingsOf = ({ answerFor = [], host = "127.0.0.1", settings }: Options): Settings.Settings => ({
+  ...Settings.defaults,
+  ...settings,
+  hosts: isLoopback(host) || answerFor.length > 0 ? [...loopback, host, ...answerFor] : undefined
+})
+
+const nodeServer = ({ connections = 4096, tls }: Options) => {
+  const limits = { maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 }
+  const node = tls === undefined
+    ? createServer(limits)
+    : createTlsServer({ ...limits, ...tls, handshakeTimeout: 10_000 })
   // Node ends a request after 5 minutes, which a large upload takes; and idle connections after 5 seconds, so that clients
   // find theirs closed.
   node.requestTimeout = 0
   node.headersTimeout = 10_000
   node.keepAliveTimeout = 75_000
+  // Whoever reads nothing of what was sent for so long is gone.
+  node.timeout = 5 * 60_000
+  node.maxConnections = connections
+  return node
+}
+
+/** Cuts the connection without a word. */
+const cut = Effect.gen(function*() {
+  const { socket } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
+  // There is no such thing as a reset below TLS.
+  if ("encrypted" in socket) socket.destroy()
+  else socket.resetAndDestroy()
+  return yield* Effect.never
+})
+
+/** Answers: the registry, behind whoever lets in, with what goes wrong before it and whoever watches before all. */
+const answering = Effect.fnUntraced(function*(options: Options, storage: Storage["Service"]) {
+  const { auth, faults = [], tell } = options
+  const registry = RegistryServer.app.pipe(
+    Effect.provideService(Storage, yield* Quota.limit(storage, options.quota)),
+    Effect.provideService(Settings.Settings, settingsOf(options))
+  )
+  const guarded = auth === undefined ? registry : yield* Auth.guard(registry, auth)
+  const broken = Fault.guard(guarded, "next" in faults ? faults : Fault.plan(...faults))
+  const watched = Traffic.guard(
+    options.tls === undefined ? broken : Effect.updateService(
+      broken,
+      HttpServerRequest.HttpServerRequest,
+      (request) => request.modify({ protocol: "https" })
+    ),
+    (entry) => tell === undefined ? Traffic.measure(entry) : Effect.andThen(Traffic.measure(entry), tell(entry))
+  )
+  // What a client has given up is given up, which a server's handlers are not by themselves.
+  yield* HttpServer.serveEffect(Effect.interruptible(Effect.catchTag(watched, "Disconnected", () => cut)))
+})
+
+/**
+ * Serves a registry from memory until its scope is closed; gives `host:port` as references name it.
+ *
+ * **Details**
+ *
+ * When the scope is closed, it takes no more connections and lets the requests that there are finish, for up to two
+ * seconds.
+ *
+ * @category serving
+ * @since 1.0.0
+ */
+export const serve = Effect.fn("NodeRegistry.serve")(function*(
+  options: Options = {}
+): Effect.fn.Return<string, ServeError, Scope.Scope> {
+  const storage = yield* Effect.provide(MemoryStorage.make, NodeHasher.layer)
+  const node = nodeServer(options)
   const server = yield* NodeHttpServer.make(() => node, {
-    host,
-    port: options?.port ?? 0,
+    host: options.host ?? "127.0.0.1",
+    port: options.port ?? 0,
     gracefulShutdownTimeout: "2 seconds"
   })
   // Runs once what goes on has had its time: a client that stalls is not waited for.
   yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
-  // What a client has given up is given up, which a server's handlers are not by themselves.
-  yield* HttpServer.serveEffect(Effect.interruptible(app)).pipe(Effect.provideService(HttpServer.HttpServer, server))
+  yield* Effect.provideService(answering(options, storage), HttpServer.HttpServer, server)
   const { address } = server
   return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)
 })

@@ -2,16 +2,26 @@ import * as Credential from "@effect-oci/authn/Credential"
 import * as Keychain from "@effect-oci/authn/Keychain"
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
+import type * as Traffic from "@effect-oci/registry/Traffic"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as RemoteLayer from "@effect-oci/remote/Remote"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Transport from "@effect-oci/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+import * as http from "node:http"
+import * as https from "node:https"
+import * as net from "node:net"
 import * as NodeOci from "../src/NodeOci.ts"
 import * as NodeRegistry from "../src/NodeRegistry.ts"
+import * as SelfSigned from "../src/SelfSigned.ts"
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 const user = Credential.basic("ann", "s3cret")
@@ -88,5 +98,207 @@ describe("a program", () => {
   it.live("runs on one behind a socket that asks for a password", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* served({ auth: { ...auth, scheme: "basic" } }), expected)
+    }))
+})
+
+interface Reply {
+  readonly status: number | undefined
+  readonly headers: http.IncomingHttpHeaders
+  readonly text: string
+}
+
+/** A request as Node sends it, to its end. */
+const ask = (url: string, options: https.RequestOptions & { readonly body?: Uint8Array } = {}) =>
+  Effect.tryPromise({
+    try: () =>
+      new Promise<Reply>((resolve, reject) => {
+        const { body, ...rest } = options
+        const request = (url.startsWith("https:") ? https : http).request(
+          url,
+          { agent: false, ...rest },
+          (response) => {
+            const chunks: Array<Uint8Array> = []
+            response.on("data", (chunk) => chunks.push(chunk)).on("error", reject).on("end", () =>
+              resolve({
+                status: response.statusCode,
+                headers: response.headers,
+                text: Buffer.concat(chunks).toString()
+              }))
+          }
+        )
+        request.on("error", reject)
+        request.end(body)
+      }),
+    catch: (cause) => ({ _tag: "Failed", code: (cause as NodeJS.ErrnoException).code }) as const
+  })
+
+/** A connection on which something was said, and what was answered until now. */
+const say = (host: string, text: string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly socket: net.Socket; heard: string; closed: boolean }>((resume) => {
+      const [name, port] = host.split(":")
+      const socket = net.connect(Number(port), name!)
+      const talk = { socket, heard: "", closed: false }
+      socket.on("data", (chunk) => talk.heard += chunk)
+      socket.on("error", () => {})
+      socket.on("close", () => talk.closed = true)
+      socket.on("connect", () => socket.write(text, () => resume(Effect.succeed(talk))))
+    }),
+    ({ socket }) => Effect.sync(() => socket.destroy())
+  )
+
+const until = (condition: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => condition() ? Effect.void : Effect.andThen(Effect.sleep(5), until(condition))).pipe(
+    Effect.timeout("20 seconds"),
+    Effect.orDie
+  )
+
+const uploads = "/v2/a/blobs/uploads/"
+const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`
+
+const openUpload = (host: string, path = uploads) =>
+  Effect.map(ask(`http://${host}${path}`, { method: "POST" }), ({ headers }) => headers.location!)
+
+/** Begins a chunk of an upload and says no more. */
+const stall = (host: string) =>
+  Effect.flatMap(
+    openUpload(host),
+    (location) => say(host, `PATCH ${location} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 100\r\n\r\nabc`)
+  )
+
+describe("NodeRegistry", () => {
+  it.live("A86: answers for names of this machine only", () =>
+    Effect.gen(function*() {
+      const host = yield* NodeRegistry.serve({ answerFor: ["registry.test"] })
+      const status = (name: string, headers = {}) =>
+        Effect.map(ask(`http://${host}/v2/`, { headers: { host: name, ...headers } }), ({ status }) => status)
+      for (const name of [host, "localhost", "localhost:1", "[::1]:5000", "registry.test"]) {
+        assert.strictEqual(yield* status(name), 200, name)
+      }
+      for (const name of ["evil.test", "localhost.evil.test", "127.0.0.1.nip.io:5000"]) {
+        assert.strictEqual(yield* status(name), 421, name)
+      }
+      assert.strictEqual(yield* status(host, { origin: "http://evil.test" }), 403)
+    }))
+
+  it.live("serves over TLS, and sends clients to TLS for their tokens", () =>
+    Effect.gen(function*() {
+      const tls = yield* SelfSigned.make()
+      const host = yield* NodeRegistry.serve({ tls, auth })
+      const url = `https://${host.replace("127.0.0.1", "localhost")}/v2/`
+      const ping = yield* ask(url, { ca: tls.cert })
+      assert.strictEqual(ping.status, 401)
+      assert.include(ping.headers["www-authenticate"], `realm="${url.replace("/v2/", "/token")}"`)
+      assert.include((yield* Effect.flip(ask(url))).code, "SELF_SIGNED_CERT")
+    }))
+
+  it.live("tells of each request", () =>
+    Effect.gen(function*() {
+      const entries: Array<Traffic.Entry> = []
+      const host = yield* NodeRegistry.serve({ tell: (entry) => Effect.sync(() => void entries.push(entry)) })
+      const body = new Uint8Array(300_000).fill(7)
+      yield* ask(`http://${host}${uploads}?digest=${digestOf(body)}`, { method: "POST", body })
+      yield* ask(`http://${host}/v2/a/blobs/${digestOf(body)}`)
+      yield* until(() => entries.length === 2)
+      assert.deepStrictEqual(
+        entries.map(({ address, complete, endpoint, received, sent, status }) => ({
+          address,
+          complete,
+          endpoint,
+          received,
+          sent,
+          status
+        })),
+        [
+          { address: "127.0.0.1", complete: true, endpoint: "Uploads", received: 300_000, sent: 0, status: 201 },
+          { address: "127.0.0.1", complete: true, endpoint: "Blob", received: 0, sent: 300_000, status: 200 }
+        ]
+      )
+    }))
+
+  it.live("tells of a request that its client gave up", () =>
+    Effect.gen(function*() {
+      const entries: Array<Traffic.Entry> = []
+      const host = yield* NodeRegistry.serve({ tell: (entry) => Effect.sync(() => void entries.push(entry)) })
+      const { socket } = yield* stall(host)
+      yield* Effect.sleep("50 millis")
+      socket.destroy()
+      yield* until(() => entries.length === 2)
+      const { complete, method, received } = entries[1]!
+      assert.deepStrictEqual({ complete, method, received }, { complete: false, method: "PATCH", received: 3 })
+    }))
+
+  it.live("lets faults strike, and cuts where they cut", () =>
+    Effect.gen(function*() {
+      const plan = Fault.plan(Fault.status(503))
+      for (const tls of [undefined, yield* SelfSigned.make()]) {
+        const host = yield* NodeRegistry.serve({ faults: plan, tls })
+        const url = `${tls === undefined ? "http" : "https"}://${host.replace("127.0.0.1", "localhost")}/v2/`
+        const get = ask(url, tls === undefined ? {} : { ca: tls.cert })
+        if (tls === undefined) assert.strictEqual((yield* get).status, 503)
+        yield* plan.inject(Fault.reset(), Fault.truncate(1), Fault.corrupt())
+        assert.strictEqual((yield* Effect.flip(get)).code, "ECONNRESET")
+        assert.strictEqual((yield* Effect.flip(get)).code, "ECONNRESET")
+        assert.strictEqual((yield* get).text, "z}")
+        assert.strictEqual((yield* get).text, "{}")
+      }
+    }))
+
+  it.live("takes no endless headers, and no more connections than it should", () =>
+    Effect.gen(function*() {
+      const host = yield* NodeRegistry.serve({ connections: 3 })
+      assert.strictEqual((yield* ask(`http://${host}/v2/`, { headers: { x: "x".repeat(17_000) } })).status, 431)
+      yield* Effect.replicateEffect(say(host, "GET /v2/ HTTP/1.1\r\n"), 3)
+      const refused = yield* say(host, `GET /v2/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+      yield* until(() => refused.closed)
+      assert.strictEqual(refused.heard, "")
+    }))
+
+  it.live("gives up who stalls in a body", () =>
+    Effect.gen(function*() {
+      const host = yield* NodeRegistry.serve({ settings: { patience: "100 millis" } })
+      const talk = yield* stall(host)
+      yield* until(() => talk.closed)
+      assert.match(talk.heard, /^HTTP\/1.1 408 /)
+    }))
+
+  it.live("lets requests finish when it stops, and waits for nobody who stalls", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const host = yield* Scope.provide(NodeRegistry.serve(), scope)
+      const slow = yield* stall(host)
+      const busy = yield* stall(host)
+      yield* Effect.sleep("50 millis")
+      const start = performance.now()
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* Effect.sleep("100 millis")
+      assert.strictEqual((yield* Effect.flip(ask(`http://${host}/v2/`))).code, "ECONNREFUSED")
+      busy.socket.write("x".repeat(97))
+      yield* until(() => busy.heard !== "")
+      assert.match(busy.heard, /^HTTP\/1.1 202 /)
+      yield* Fiber.join(closing)
+      assert.isBelow(performance.now() - start, 3000)
+      yield* until(() => slow.closed)
+    }))
+
+  it.live("A56: serves one as fast while a hundred stall", () =>
+    Effect.gen(function*() {
+      const host = yield* NodeRegistry.serve()
+      const push = Effect.gen(function*() {
+        const start = performance.now()
+        for (let i = 0; i < 20; i++) {
+          const body = new Uint8Array(1_000_000).fill(i)
+          const location = yield* openUpload(host, "/v2/b/blobs/uploads/")
+          const { status } = yield* ask(`http://${host}${location}?digest=${digestOf(body)}`, { method: "PUT", body })
+          assert.strictEqual(status, 201)
+        }
+        return performance.now() - start
+      })
+      yield* push
+      const alone = Math.max(yield* push, yield* push)
+      const stalled = yield* Effect.forEach(Array.from({ length: 100 }), () => stall(host))
+      const among = Math.min(yield* push, yield* push)
+      assert.isBelow(among, 2 * alone)
+      assert.isTrue(stalled.every(({ closed, heard }) => !closed && heard === ""))
     }))
 })

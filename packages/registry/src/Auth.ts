@@ -18,6 +18,7 @@ import * as Reply from "./internal/reply.ts"
 import * as Route from "./internal/route.ts"
 import * as Tokens from "./internal/tokens.ts"
 import * as Policy from "./Policy.ts"
+import { Asking } from "./Traffic.ts"
 import * as Users from "./Users.ts"
 
 /**
@@ -187,6 +188,7 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
         const user: User = options.scheme === "basic"
           ? yield* userOf(request)
           : grant ?? (header === undefined ? { name: undefined } : "refused")
+        if (user !== "refused" && user.name !== undefined) (yield* Asking)(user.name)
         // A token for the catalog shows what its user may pull; any other is good for what it names. And what nobody needs a
         // token for, nobody is refused for having one.
         const name = user === "refused" || (grant !== undefined && route._tag !== "Catalog") ? undefined : user.name

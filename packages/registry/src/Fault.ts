@@ -342,10 +342,14 @@ export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R
       case "Stall":
         return action.after === undefined ? yield* Effect.never : Body.stall(yield* app, action.after)
       case "StallUpload":
-        return yield* Effect.provideService(
-          app,
-          HttpServerRequest.HttpServerRequest,
-          Body.cutRequest(request, action.after, Stream.never)
+        // Whatever the registry says of it in the end.
+        return yield* Effect.andThen(
+          Effect.provideService(
+            app,
+            HttpServerRequest.HttpServerRequest,
+            Body.cutRequest(request, action.after, Stream.never)
+          ),
+          Effect.never
         )
       case "Truncate":
         return Body.truncate(yield* app, action.after, action.clean)

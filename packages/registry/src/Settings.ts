@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 
 /**
  * The choices that the distribution specification leaves to a registry.
@@ -55,6 +56,18 @@ export interface Settings {
    */
   readonly chunkMinLength: number
   /**
+   * How long a client may send nothing of a body that it has begun.
+   *
+   * @default "30 seconds"
+   */
+  readonly patience: Duration.Input
+  /**
+   * How many bytes a second a client sends at least, once `patience` has passed in which it was waited for.
+   *
+   * @default 1024
+   */
+  readonly minimumRate: number
+  /**
    * Told to every client in `Warning` headers.
    *
    * @default []
@@ -81,6 +94,8 @@ export const defaults: Settings = {
   manifestLimit: 4 * 1024 * 1024,
   pageSize: 1000,
   chunkMinLength: 0,
+  patience: "30 seconds",
+  minimumRate: 1024,
   warnings: [],
   hosts: undefined
 }

@@ -1,6 +1,8 @@
 import * as NodeRegistry from "@effect-oci/node/NodeRegistry"
+import * as SelfSigned from "@effect-oci/node/SelfSigned"
 import type * as Auth from "@effect-oci/registry/Auth"
 import * as Policy from "@effect-oci/registry/Policy"
+import type * as Traffic from "@effect-oci/registry/Traffic"
 import * as Users from "@effect-oci/registry/Users"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -50,6 +52,31 @@ const allowing = {
   )
 }
 
+const keeping = {
+  tls: Flag.Directory("tls").pipe(
+    Flag.withDescription("serve over TLS with cert.pem and key.pem of this folder, which are made if it has neither"),
+    Flag.optional
+  ),
+  log: Flag.Literals("log", ["none", "json"]).pipe(
+    Flag.withDescription("what to write to stderr about each request"),
+    Flag.withDefault("none")
+  )
+}
+
+const tlsOf = Effect.fnUntraced(function*(folder: string, names: ReadonlyArray<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const cert = `${folder}/cert.pem`
+  const key = `${folder}/key.pem`
+  if ((yield* fs.exists(cert)) || (yield* fs.exists(key))) {
+    return { cert: yield* fs.readFileString(cert), key: yield* fs.readFileString(key) }
+  }
+  const pair = yield* SelfSigned.make(["localhost", "127.0.0.1", "::1", ...names])
+  yield* fs.makeDirectory(folder, { recursive: true })
+  yield* fs.writeFileString(key, pair.key, { mode: 0o600 })
+  yield* fs.writeFileString(cert, pair.cert)
+  return pair
+})
+
 const authOf = Effect.fnUntraced(function*(options: {
   readonly htpasswd: Option.Option<string>
   readonly auth: Auth.Options["scheme"]
@@ -62,22 +89,27 @@ const authOf = Effect.fnUntraced(function*(options: {
   return rules.length === 0 ? auth : { ...auth, allow: Policy.some(...rules) }
 })
 
+const tell = (entry: Traffic.Entry): Effect.Effect<void> =>
+  Console.error(JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() }))
+
 export const serve = Command.make(
   "serve",
-  { ...listening, ...allowing },
+  { ...listening, ...allowing, ...keeping },
   (options) =>
     report(Effect.scoped(Effect.gen(function*() {
-      const { answerFor, host, port } = options
-      const auth = yield* authOf(options)
-      yield* Console.log(
-        yield* NodeRegistry.serve({
-          host,
-          port,
-          auth,
-          answerFor,
-          settings: { readOnly: options.readOnly, deletes: !options.noDelete }
-        })
-      )
+      const { answerFor, host, log, port } = options
+      const address = yield* NodeRegistry.serve({
+        host,
+        port,
+        answerFor,
+        auth: yield* authOf(options),
+        tls: Option.isNone(options.tls)
+          ? undefined
+          : yield* tlsOf(options.tls.value, [host, ...answerFor.map((name) => name.replace(/:\d+$/, ""))]),
+        tell: log === "json" ? tell : undefined,
+        settings: { readOnly: options.readOnly, deletes: !options.noDelete }
+      })
+      yield* Console.log(address)
       return yield* Effect.never
     })))
 ).pipe(Command.withDescription("Serves a registry, and prints its address once it listens"))

@@ -55,7 +55,7 @@ const put = Effect.fnUntraced(function*(
   if (Result.isFailure(body)) {
     return body.failure._tag === "ContentError"
       ? Reply.failure(413, "SIZE_INVALID", `a manifest may have ${limit} bytes`)
-      : Reply.failure(400, "MANIFEST_INVALID", "the body ended early")
+      : Body.reply(body.failure, "MANIFEST_INVALID")
   }
   const bytes = body.success
   const byDigest = identifier.includes(":")

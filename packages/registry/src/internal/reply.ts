@@ -43,6 +43,8 @@ export const fromStorage = (error: StorageError): Reply => {
       return failure(416, "BLOB_UPLOAD_INVALID", error.detail)
     case "DigestMismatch":
       return failure(400, "DIGEST_INVALID", error.detail)
+    case "Busy":
+      return failure(429, "TOOMANYREQUESTS", error.detail, { "retry-after": "10" })
     case "NoSpace":
       return failure(507, "DENIED", error.detail)
     case "Failed":

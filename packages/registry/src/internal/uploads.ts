@@ -36,7 +36,7 @@ const invalidDigest = (text: string) =>
   )
 
 /** A body that breaks off leaves the upload with what had arrived. */
-const broken = Reply.failure(400, "BLOB_UPLOAD_INVALID", "the body ended early")
+const broken = (error: Body.Broken) => Effect.succeed(Body.reply(error, "BLOB_UPLOAD_INVALID"))
 
 export const open = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
@@ -77,7 +77,7 @@ export const open = Effect.fnUntraced(function*(
   return yield* Effect.onError(
     finish(request, repository, upload, digest.success),
     () => Effect.ignore(storage.cancel(repository, upload.id))
-  ).pipe(Effect.catchTag("Broken", () => Effect.succeed(broken)))
+  ).pipe(Effect.catchTag("Broken", broken))
 })
 
 export const resume = Effect.fnUntraced(function*(
@@ -101,7 +101,7 @@ export const resume = Effect.fnUntraced(function*(
       }
       return yield* storage.append(repository, id, upload.size, Body.stream(request)).pipe(
         Effect.map((appended) => session(202, repository, appended)),
-        Effect.catchTag("Broken", () => Effect.succeed(broken))
+        Effect.catchTag("Broken", broken)
       )
     }
     case "PUT": {
@@ -111,11 +111,7 @@ export const resume = Effect.fnUntraced(function*(
       const digest = Digest.parse(text)
       return Result.isFailure(digest)
         ? invalidDigest(text)
-        : yield* Effect.catchTag(
-          finish(request, repository, upload, digest.success),
-          "Broken",
-          () => Effect.succeed(broken)
-        )
+        : yield* Effect.catchTag(finish(request, repository, upload, digest.success), "Broken", broken)
     }
     default:
       return session(204, repository, upload)

@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as MemoryStorage from "../src/MemoryStorage.ts"
+import * as Quota from "../src/Quota.ts"
+import { Storage } from "../src/Storage.ts"
+import { digestOf, encode, openUpload, pushBlob, send } from "./registry.ts"
+
+const limited = (options: Quota.Options) =>
+  Effect.provideServiceEffect(Storage, Effect.flatMap(MemoryStorage.make, (storage) => Quota.limit(storage, options)))
+
+describe("Quota", () => {
+  it.effect("A57: has so many uploads open, and says when to come back", () =>
+    Effect.gen(function*() {
+      const first = yield* openUpload("a")
+      yield* openUpload("b")
+      const refused = yield* send("POST", "/v2/a/blobs/uploads/")
+      assert.deepStrictEqual([refused.status, refused.codes], [429, ["TOOMANYREQUESTS"]])
+      assert.strictEqual(refused.headers["retry-after"], "10")
+      yield* send("DELETE", first)
+      const second = yield* openUpload("a")
+      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
+      assert.strictEqual((yield* send("PUT", `${second}?digest=${digestOf("x")}`, { body: encode("x") })).status, 201)
+      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 202)
+    }).pipe(limited({ uploads: 2 })))
+
+  it.effect("A57: forgets a thousand that were abandoned, and none that goes on", () =>
+    Effect.gen(function*() {
+      const kept = yield* openUpload("a")
+      for (let i = 0; i < 999; i++) yield* openUpload("a")
+      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
+      yield* TestClock.adjust("50 minutes")
+      assert.strictEqual((yield* send("PATCH", kept, { body: encode("x") })).status, 202)
+      yield* TestClock.adjust("10 minutes")
+      for (let i = 0; i < 999; i++) yield* openUpload("a")
+      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
+      assert.strictEqual((yield* send("PATCH", kept, { body: encode("y") })).headers["range"], "0-1")
+    }).pipe(limited({})))
+
+  it.effect("gives back what a single POST took, whatever became of it", () =>
+    Effect.gen(function*() {
+      for (let i = 0; i < 5; i++) {
+        const wrong = yield* send("POST", `/v2/a/blobs/uploads/?digest=${digestOf("y")}`, { body: encode("x") })
+        assert.strictEqual(wrong.status, 400)
+        const broken = yield* send("POST", `/v2/a/blobs/uploads/?digest=${digestOf("x")}`, {
+          body: Stream.concat(Stream.make(encode("x")), Stream.fail("cut"))
+        })
+        assert.strictEqual(broken.status, 400)
+        yield* pushBlob("a", `${i}`)
+      }
+      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 202)
+    }).pipe(limited({ uploads: 1 })))
+
+  it.effect("A57: has no space for more bytes than it should, while they arrive", () =>
+    Effect.gen(function*() {
+      const location = yield* openUpload("a")
+      assert.strictEqual((yield* send("PATCH", location, { body: encode("12345678") })).status, 202)
+      let pulled = 0
+      const endless = Stream.map(Stream.forever(Stream.make(1)), () => {
+        pulled++
+        return encode("x")
+      })
+      const full = yield* send("PATCH", yield* openUpload("a"), { body: endless })
+      assert.deepStrictEqual([full.status, full.codes], [507, ["DENIED"]])
+      assert.isBelow(pulled, 10)
+      assert.strictEqual((yield* send("DELETE", location)).status, 204)
+      assert.strictEqual((yield* send("PATCH", yield* openUpload("a"), { body: encode("1234") })).status, 202)
+    }).pipe(limited({ bytes: 10 })))
+})
