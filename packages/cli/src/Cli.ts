@@ -17,6 +17,7 @@ import { push } from "./commands/push.ts"
 import { ref } from "./commands/ref.ts"
 import { serve } from "./commands/serve.ts"
 import { tag } from "./commands/tag.ts"
+import { untag } from "./commands/untag.ts"
 
 /**
  * The command with all its subcommands.
@@ -26,7 +27,7 @@ import { tag } from "./commands/tag.ts"
  */
 export const command = Command.make("effect-oci").pipe(
   Command.withDescription("Reads, writes and copies OCI images and artifacts, from registry to registry"),
-  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, remove, ref, auth, serve])
+  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, untag, remove, ref, auth, serve])
 )
 
 /**

@@ -58,8 +58,10 @@ describe("effect-oci", () => {
         assert.strictEqual(yield* print("copy", `${host}/app:1`, `${host}/b:2`), `${host}/b:2@${descriptor.digest}\n`)
         assert.strictEqual(yield* print("tag", `${host}/b:2`, "3"), `${descriptor.digest}\n`)
         assert.strictEqual(yield* print("ls", `${host}/b`), "2\n3\n")
-        assert.strictEqual(yield* print("delete", `${host}/b:2`), "")
+        assert.strictEqual(yield* print("untag", `${host}/b:2`), "")
         assert.strictEqual(yield* print("ls", `${host}/b`), "3\n")
+        assert.strictEqual(yield* print("delete", `${host}/b@${descriptor.digest}`), "")
+        assert.strictEqual(yield* print("ls", `${host}/b`), "")
       }), 60_000)
 
     it.effect("reads references, one line of JSON for each", () =>

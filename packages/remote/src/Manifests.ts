@@ -19,6 +19,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import * as Request from "./internal/request.ts"
+import * as Schema1 from "./internal/schema1.ts"
 
 /**
  * A manifest as the registry keeps it: nothing of it was interpreted.
@@ -72,12 +73,15 @@ export const get = Effect.fn("Manifests.get")(function*(
   const response = yield* client.get(at(repository, identifier), { headers: { accept } })
   const bytes = yield* ResponseBody.bytes(response, limit)
   const start = yield* Hasher.Hashing
-  const digest = Hasher.digestOf(start, bytes, isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
+  const mediaType = typeOf(response)
+  // The digest of a signed schema 1 manifest is that of what was signed.
+  const hashed = mediaType === MediaType.dockerSchema1Signed ? Schema1.payload(bytes) ?? bytes : bytes
+  const digest = Hasher.digestOf(start, hashed, isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
   if (isDigest(identifier) && digest !== identifier) {
     return yield* Request.mismatch(response, `the bytes have digest ${digest}`)
   }
   return {
-    descriptor: Descriptor.make({ mediaType: typeOf(response), digest, size: bytes.length }),
+    descriptor: Descriptor.make({ mediaType, digest, size: bytes.length }),
     bytes,
     etag: response.headers["etag"]
   }

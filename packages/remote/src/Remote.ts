@@ -10,6 +10,7 @@ import type { Source, Store } from "@effect-oci/content/Store"
 import type * as WriteGraph from "@effect-oci/content/WriteGraph"
 import type { NameError } from "@effect-oci/name/NameError"
 import * as Reference from "@effect-oci/name/Reference"
+import * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
 import * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
@@ -21,9 +22,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as Artifact from "./Artifact.ts"
+import * as Blobs from "./Blobs.ts"
+import * as Catalog from "./Catalog.ts"
+import * as Documents from "./Documents.ts"
 import * as Image from "./Image.ts"
+import * as ImageIndex from "./ImageIndex.ts"
+import * as Deletion from "./internal/deletion.ts"
 import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
+import * as Referrers from "./Referrers.ts"
 import * as RemoteStore from "./RemoteStore.ts"
 import * as Tags from "./Tags.ts"
 
@@ -44,6 +52,33 @@ export type Input = Reference.Reference | string
 export type Copyable =
   | Input
   | { readonly store: Source; readonly descriptor: Descriptor.Descriptor }
+
+/**
+ * A manifest that was read, and where it is.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Fetched {
+  readonly store: Store
+  readonly descriptor: Descriptor.Descriptor
+  readonly bytes: Uint8Array
+}
+
+/**
+ * Options for `delete`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface DeleteOptions {
+  /**
+   * Also deletes what refers to it, and what refers to that.
+   *
+   * @default false
+   */
+  readonly referrers?: boolean | undefined
+}
 
 /**
  * What was copied, and where to.
@@ -74,9 +109,10 @@ export class Remote extends Context.Service<Remote, {
     options?: RemoteStore.Options | undefined
   ) => Effect.Effect<Store, NameError>
   /**
-   * A manifest, uninterpreted as far as it is unknown: schema 1 and other types are passed on as they are.
+   * A manifest as it is: its bytes, its media type, and its digest, verified. Schema 1 and other types that this library does
+   * not read are as good as any, and can be copied from what this gives.
    */
-  readonly get: (reference: Input) => Effect.Effect<Image.Fetched & { readonly store: Store }, ContentError | NameError>
+  readonly get: (reference: Input) => Effect.Effect<Fetched, ContentError | NameError>
   /**
    * What a reference stands for, without reading it.
    */
@@ -91,13 +127,38 @@ export class Remote extends Context.Service<Remote, {
     options?: { readonly platform?: string | Platform.Platform | undefined } | undefined
   ) => Effect.Effect<Image.Image, ContentError | NameError>
   /**
+   * The images for several platforms, in their order.
+   */
+  readonly images: (
+    reference: Input,
+    options: { readonly platforms: ReadonlyArray<string | Platform.Platform> }
+  ) => Effect.Effect<ReadonlyArray<Image.Image>, ContentError | NameError>
+  /**
    * An index.
    */
-  readonly index: (reference: Input) => Effect.Effect<Image.Index, ContentError | NameError>
+  readonly index: (reference: Input) => Effect.Effect<ImageIndex.ImageIndex, ContentError | NameError>
   /**
-   * The bytes of a blob, verified.
+   * An artifact: a manifest that may hold anything.
    */
-  readonly blob: (reference: Input) => Stream.Stream<Uint8Array, ContentError | NameError>
+  readonly artifact: (reference: Input) => Effect.Effect<Artifact.Artifact, ContentError | NameError>
+  /**
+   * A layer of which only the digest is known.
+   */
+  readonly layer: (reference: Input) => Effect.Effect<Image.ImageLayer, ContentError | NameError>
+  /**
+   * The bytes of a blob, verified unless they begin at an offset. With a `concurrency`, in several parts at once.
+   */
+  readonly blob: (
+    reference: Input,
+    options?: Blobs.ParallelOptions | undefined
+  ) => Stream.Stream<Uint8Array, ContentError | NameError>
+  /**
+   * What refers to a manifest: its signatures, SBOMs and the like.
+   */
+  readonly referrers: (
+    reference: Input,
+    options?: Referrers.Options | undefined
+  ) => Stream.Stream<Descriptor.Descriptor, ContentError | RegistryError | NameError>
   /**
    * Copies content, with all that it leads to, to a reference: under its tag where it has one.
    */
@@ -111,15 +172,33 @@ export class Remote extends Context.Service<Remote, {
    */
   readonly tag: (reference: Input, tag: string) => Effect.Effect<Descriptor.Descriptor, ContentError | NameError>
   /**
-   * Deletes a tag, or by digest a manifest with all its tags.
+   * Takes a tag away. What it stood for stays.
    */
-  readonly delete: (reference: Input) => Effect.Effect<void, RegistryError | NameError>
+  readonly untag: (reference: Input) => Effect.Effect<void, ContentError | RegistryError | NameError>
+  /**
+   * Deletes a manifest, and with it all its tags. It is named by its digest, for a tag does not say what else is lost.
+   */
+  readonly delete: (
+    reference: Input,
+    options?: DeleteOptions | undefined
+  ) => Effect.Effect<void, ContentError | RegistryError | NameError>
+  /**
+   * Deletes a blob, named by its digest.
+   */
+  readonly deleteBlob: (reference: Input) => Effect.Effect<void, ContentError | RegistryError | NameError>
   /**
    * The tags of a repository, page by page.
    */
   readonly list: (
     repository: Repository.Repository | string,
     options?: Tags.Options | undefined
+  ) => Stream.Stream<string, RegistryError | NameError>
+  /**
+   * The repositories of a registry, page by page, where it tells.
+   */
+  readonly catalog: (
+    registry: Registry.Registry | string,
+    options?: Catalog.Options | undefined
   ) => Stream.Stream<string, RegistryError | NameError>
 }>()("@effect-oci/remote/Remote") {}
 
@@ -129,14 +208,17 @@ const referenceOf = (input: Input): Effect.Effect<Reference.Reference, NameError
 const repositoryOf = (input: Repository.Repository | string): Effect.Effect<Repository.Repository, NameError> =>
   typeof input === "string" ? Effect.fromResult(Repository.parse(input)) : Effect.succeed(input)
 
+const registryOf = (input: Registry.Registry | string): Effect.Effect<Registry.Registry, NameError> =>
+  typeof input === "string" ? Effect.fromResult(Registry.parse(input)) : Effect.succeed(input)
+
 const invalid = (location: string, detail: string) =>
   new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
 
 const platformOf = (
-  input: string | Platform.Platform | undefined
+  input: string | Platform.Platform
 ): Effect.Effect<Platform.Platform, ContentError> => {
   if (typeof input === "object") return Effect.succeed(input)
-  return Result.match(Platform.parse(input ?? "linux/amd64"), {
+  return Result.match(Platform.parse(input), {
     onFailure: (error) => Effect.fail(invalid("platform", error.message)),
     onSuccess: Effect.succeed
   })
@@ -165,8 +247,22 @@ const make = Effect.gen(function*() {
       Effect.provideService(Request.Reading, options?.isTarget === true ? "push" : "pull"),
       Effect.mapError(RemoteStore.contentError("read", store.location))
     )
-    const fetched = yield* Image.document(store, { ...descriptor, data: bytes })
-    return { ...fetched, descriptor, store }
+    return { store, descriptor, bytes }
+  })
+
+  /** A manifest and the documents it leads to. */
+  const read = Effect.fnUntraced(function*(input: Input) {
+    const fetched = yield* get(input)
+    const root = yield* Documents.interpret(fetched.store, fetched)
+    return { root, documents: yield* Documents.make(fetched.store, root) }
+  })
+
+  /** What is named by its digest and nothing else will do. */
+  const byDigest = Effect.fnUntraced(function*(input: Input, what: string) {
+    const { reference, store } = yield* open(input)
+    const { digest, repository } = reference
+    if (digest === undefined) return yield* invalid(store.location, `${what} is named by its digest`)
+    return { digest, repository, store }
   })
 
   return Remote.of({
@@ -181,19 +277,41 @@ const make = Effect.gen(function*() {
       return yield* store.resolve(identifier)
     }),
     image: Effect.fn("Remote.image")(function*(input, options) {
-      const platform = yield* platformOf(options?.platform)
-      const fetched = yield* get(input)
-      return yield* Image.image(fetched.store, fetched, platform)
+      const platform = yield* platformOf(options?.platform ?? "linux/amd64")
+      const { documents, root } = yield* read(input)
+      return yield* Image.read(documents, root, platform)
+    }),
+    images: Effect.fn("Remote.images")(function*(input, options) {
+      const platforms = yield* Effect.forEach(options.platforms, platformOf)
+      const { documents, root } = yield* read(input)
+      return yield* Image.all(documents, root, platforms)
     }),
     index: Effect.fn("Remote.index")(function*(input) {
-      const fetched = yield* get(input)
-      return yield* Image.index(fetched.store, fetched)
+      const { documents, root } = yield* read(input)
+      return yield* ImageIndex.read(documents, root)
     }),
-    blob: (input) =>
+    artifact: Effect.fn("Remote.artifact")(function*(input) {
+      const { documents, root } = yield* read(input)
+      return yield* Artifact.read(documents, root)
+    }),
+    layer: Effect.fn("Remote.layer")(function*(input) {
+      const { digest, repository, store } = yield* byDigest(input, "a layer")
+      const size = yield* Blobs.size(repository, digest).pipe(
+        Effect.mapError(RemoteStore.contentError("resolve", store.location)),
+        Effect.provideContext(services)
+      )
+      return Image.layer(store, { mediaType: "application/octet-stream", digest, size })
+    }),
+    blob: (input, options) =>
       Stream.unwrap(Effect.gen(function*() {
-        const { reference, store } = yield* open(input)
-        if (reference.digest === undefined) return yield* invalid(store.location, "a blob is named by its digest")
-        return yield* RemoteStore.blob(reference.repository, reference.digest).pipe(Effect.provideContext(services))
+        const { digest, repository } = yield* byDigest(input, "a blob")
+        return yield* RemoteStore.blob(repository, digest, options).pipe(Effect.provideContext(services))
+      })),
+    referrers: (input, options) =>
+      Stream.unwrap(Effect.gen(function*() {
+        const { identifier, reference, store } = yield* open(input)
+        const digest = reference.digest ?? (yield* store.resolve(identifier)).digest
+        return Referrers.list(reference.repository, digest, options).pipe(Stream.provideContext(services))
       })),
     copy: Effect.fn("Remote.copy")(function*(from, to, options) {
       const target = yield* open(to, { isTarget: true })
@@ -218,19 +336,33 @@ const make = Effect.gen(function*() {
     }),
     tag: Effect.fn("Remote.tag")(function*(input, name) {
       const tag = yield* Effect.fromResult(Tag.parse(name))
-      const { descriptor, document, store } = yield* get(input, { isTarget: true })
-      yield* store.tag(descriptor, tag, { bytes: document.bytes })
+      const { bytes, descriptor, store } = yield* get(input, { isTarget: true })
+      yield* store.tag(descriptor, tag, { bytes })
       return descriptor
     }),
-    delete: Effect.fn("Remote.delete")(function*(input) {
-      const reference = yield* referenceOf(input)
-      const identifier = Reference.identifier(reference) ?? Tag.parseUnsafe("latest")
-      yield* Effect.provideContext(Manifests.remove(reference.repository, identifier), services)
+    untag: Effect.fn("Remote.untag")(function*(input) {
+      const { reference, store } = yield* open(input)
+      const { digest, repository, tag } = reference
+      if (tag === undefined || digest !== undefined) return yield* invalid(store.location, "a tag is named by its name")
+      yield* Effect.provideContext(Manifests.remove(repository, tag), services)
+    }),
+    delete: Effect.fn("Remote.delete")(function*(input, options) {
+      const { digest, repository } = yield* byDigest(input, "what is deleted")
+      yield* Effect.provideContext(Deletion.manifest(repository, digest, options), services)
+    }),
+    deleteBlob: Effect.fn("Remote.deleteBlob")(function*(input) {
+      const { digest, repository } = yield* byDigest(input, "a blob")
+      yield* Effect.provideContext(Blobs.remove(repository, digest), services)
     }),
     list: (repository, options) =>
       Stream.unwrap(
         Effect.map(repositoryOf(repository), (repository) =>
           Tags.list(repository, options).pipe(Stream.provideContext(services)))
+      ),
+    catalog: (registry, options) =>
+      Stream.unwrap(
+        Effect.map(registryOf(registry), (registry) =>
+          Catalog.list(registry, options).pipe(Stream.provideContext(services)))
       )
   })
 })

@@ -28,6 +28,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
+import { Foreign } from "./Foreign.ts"
 import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
@@ -126,19 +127,23 @@ export const make = (
       repository: Option.some(repository),
       resolve: (identifier) => run("resolve", Manifests.head(repository, identifier)),
       fetch: (descriptor, offset = 0) => {
+        const verified = Verify.stream(descriptor, { location, offset })
         if (!MediaType.isDocument(descriptor.mediaType)) {
           return Blobs.get(repository, descriptor, offset).pipe(
+            orForeign(descriptor, offset),
             Stream.provideContext(services),
             Stream.mapError(contentError("read", location)),
-            Verify.stream(descriptor, { location, offset })
+            verified
           )
         }
-        return Stream.unwrap(
+        const bytes = Stream.unwrap(
           Effect.map(
             run("read", Manifests.get(repository, descriptor.digest)),
             ({ bytes }) => Bytes.body(bytes)(offset)
           )
-        ).pipe(Verify.stream(descriptor, { location, offset }))
+        )
+        // The digest of a signed schema 1 manifest is not of its bytes; it was verified where they were read.
+        return descriptor.mediaType === MediaType.dockerSchema1Signed ? bytes : verified(bytes)
       },
       exists: (descriptor) =>
         MediaType.isDocument(descriptor.mediaType)
@@ -173,6 +178,21 @@ export const make = (
     }
   })
 
+/** What a registry lacks and is meant to be had elsewhere, if that is allowed. */
+const orForeign = (descriptor: Descriptor.Descriptor, offset: number) =>
+<R>(
+  self: Stream.Stream<Uint8Array, RegistryError, R>
+): Stream.Stream<Uint8Array, RegistryError, R> =>
+  descriptor.urls === undefined || !MediaType.isForeign(descriptor.mediaType) ? self : Stream.unwrap(
+    Effect.map(
+      Foreign,
+      (foreign) =>
+        foreign === undefined ?
+          self :
+          Stream.catchIf(self, Request.isNotFound, () => Blobs.cut(foreign(descriptor), offset, descriptor.size))
+    )
+  )
+
 /** Puts a manifest, and sees to it that its subject's list of referrers has it. */
 const putManifest = Effect.fnUntraced(function*(
   repository: Repository.Repository,
@@ -187,16 +207,29 @@ const putManifest = Effect.fnUntraced(function*(
 })
 
 /**
- * The bytes of a blob of which only the digest is known; verified.
+ * The bytes of a blob of which only the digest is known; verified, unless they begin at an offset. In several parts at once
+ * if a `concurrency` or `chunkSize` is given.
  *
  * @category reading
  * @since 1.0.0
  */
 export const blob = Effect.fnUntraced(function*(
   repository: Repository.Repository,
-  digest: Digest.Digest
+  digest: Digest.Digest,
+  options?: Blobs.ParallelOptions | undefined
 ): Effect.fn.Return<Stream.Stream<Uint8Array, ContentError>, ContentError, Transport> {
-  const size = yield* Effect.mapError(Blobs.size(repository, digest), contentError("resolve", repository.name))
-  const store = yield* make(repository)
-  return store.fetch(Descriptor.make({ mediaType: "application/octet-stream", digest, size }))
+  const location = repository.name
+  const size = yield* Effect.mapError(Blobs.size(repository, digest), contentError("resolve", location))
+  const descriptor = Descriptor.make({ mediaType: "application/octet-stream", digest, size })
+  const { chunkSize, concurrency, offset = 0 } = options ?? {}
+  if (offset > size) {
+    const detail = `the offset ${offset} is beyond the blob's ${size} bytes`
+    return yield* new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
+  }
+  if (chunkSize === undefined && concurrency === undefined) return (yield* make(repository)).fetch(descriptor, offset)
+  return Blobs.getParallel(repository, descriptor, options).pipe(
+    Stream.provideContext(yield* Effect.context<Transport>()),
+    Stream.mapError(contentError("read", location)),
+    Verify.stream(descriptor, { location, offset })
+  )
 })

@@ -1,20 +1,16 @@
 import * as Credential from "@effect-oci/authn/Credential"
-import * as Keychain from "@effect-oci/authn/Keychain"
+import type { ContentError } from "@effect-oci/content/ContentError"
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import type { NameError } from "@effect-oci/name/NameError"
+import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
-import * as Transport from "@effect-oci/transport/Transport"
+import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Remote from "../src/Remote.ts"
 import * as Content from "./image.ts"
-
-const layer = (options: Partial<FakeRegistry.Options> = {}, user?: Credential.Credential) =>
-  Remote.layer.pipe(
-    Layer.provideMerge(Transport.layer),
-    Layer.provideMerge(FakeRegistry.layer({ hosts: ["ghcr.io", "registry.acme.dev"], ...options })),
-    Layer.provide(Keychain.layerMemory(user === undefined ? [] : [["ghcr.io", user], ["registry.acme.dev", user]]))
-  )
+import { layer, patiently, requestsOf, storeOf } from "./registries.ts"
 
 const auth = { scheme: "bearer", users: { ann: "s3cret" } } as const
 
@@ -108,18 +104,114 @@ describe("Remote", () => {
       }).pipe(Effect.provide(layer())))
   })
 
-  describe("tag, list, delete", () => {
-    it.effect("names, lists and forgets", () =>
+  describe("get", () => {
+    it.effect("gives any manifest as it is: schema 1, and types that nobody knows", () =>
+      Effect.gen(function*() {
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        const bytes = Content.json({ schemaVersion: 1, name: "a", tag: "1", fsLayers: [] })
+        for (const mediaType of [MediaType.dockerSchema1, "application/vnd.acme.thing+json"]) {
+          const root = yield* MemoryStore.make().add(mediaType, bytes)
+          yield* fake.seed("ghcr.io/acme/app:old", { root, blobs: [], manifests: [{ descriptor: root, bytes }] })
+          const got = yield* remote.get("ghcr.io/acme/app:old")
+          assert.deepStrictEqual([got.descriptor, got.bytes], [root, bytes])
+          const old = "ghcr.io/acme/app:old"
+          const reads = [Effect.asVoid(remote.image(old)), remote.index(old), remote.artifact(old)]
+          for (const read of reads) {
+            const error = yield* Effect.flip<unknown, ContentError | NameError, never>(read)
+            assert.strictEqual(error._tag === "ContentError" && error.reason._tag, "Unsupported")
+          }
+        }
+      }).pipe(Effect.provide(layer())))
+  })
+
+  describe("tag, list, untag", () => {
+    it.effect("names, lists and forgets a name, and only that", () =>
       Effect.gen(function*() {
         yield* promote
         const remote = yield* Remote.Remote
-        yield* remote.tag("ghcr.io/acme/app:1.2", "latest")
+        const { digest } = yield* remote.tag("ghcr.io/acme/app:1.2", "latest")
         assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app", { pageSize: 1 })), [
           "1.2",
           "latest"
         ])
-        yield* remote.delete("ghcr.io/acme/app:1.2")
+        yield* remote.untag("ghcr.io/acme/app:1.2")
         assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app")), ["latest"])
+        assert.strictEqual((yield* remote.head(`ghcr.io/acme/app@${digest}`)).digest, digest)
+        assert.include((yield* Effect.flip(remote.untag(`ghcr.io/acme/app:latest@${digest}`))).message, "by its name")
       }).pipe(Effect.provide(layer())))
+
+    it.effect("lists repositories, page by page", () =>
+      Effect.gen(function*() {
+        yield* promote
+        const remote = yield* Remote.Remote
+        yield* remote.copy("ghcr.io/acme/app:1.2", "ghcr.io/acme/b:1")
+        const { lines, result } = yield* requestsOf(Stream.runCollect(remote.catalog("ghcr.io", { pageSize: 1 })))
+        assert.deepStrictEqual(result, ["acme/app", "acme/b"])
+        assert.strictEqual(lines.length, 2)
+      }).pipe(Effect.provide(layer())))
+  })
+
+  describe("delete", () => {
+    it.effect("deletes a manifest by its digest with all its tags, and nothing by a tag", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* promote
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        assert.include((yield* Effect.flip(remote.delete("ghcr.io/acme/app:1.2"))).message, "named by its digest")
+        yield* remote.delete(`ghcr.io/acme/app@${descriptor.digest}`)
+        assert.deepStrictEqual(yield* fake.tags("ghcr.io/acme/app"), [])
+        const [blob] = yield* fake.blobs("ghcr.io/acme/app")
+        yield* remote.deleteBlob(`ghcr.io/acme/app@${blob}`)
+        assert.notInclude(yield* fake.blobs("ghcr.io/acme/app"), blob)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("answers what a registry does not do with a reason of its own, and a hint", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* promote
+        const remote = yield* Remote.Remote
+        for (
+          const remove of [
+            remote.untag("ghcr.io/acme/app:1.2"),
+            remote.delete(`ghcr.io/acme/app@${descriptor.digest}`)
+          ]
+        ) {
+          const error = yield* Effect.flip(remove)
+          assert.strictEqual(error._tag === "RegistryError" && error.reason._tag, "Unsupported")
+          assert.include(error._tag === "RegistryError" ? error.hint : "", "does not delete")
+        }
+      }).pipe(Effect.provide(layer({ settings: { deletes: false } }))))
+
+    for (const referrers of [true, false]) {
+      it.effect(`CLI-20: puts the list in order, ${referrers ? "with" : "without"} an endpoint, and goes deep if told`, () =>
+        Effect.gen(function*() {
+          const remote = yield* Remote.Remote
+          const fake = yield* FakeRegistry.FakeRegistry
+          const image = yield* FakeImage.image()
+          const push = Effect.fnUntraced(function*(content: FakeImage.Content, name: string) {
+            yield* patiently(remote.copy(yield* storeOf(content), `ghcr.io/acme/app${name}`))
+            return content
+          })
+          yield* push(image, ":1")
+          const sbom = yield* push(
+            yield* FakeImage.artifact({ artifactType: "application/sbom", subject: image }),
+            ":sbom"
+          )
+          const [first, second] = yield* Effect.forEach(["a", "b"], (name) =>
+            Effect.flatMap(
+              FakeImage.artifact({ artifactType: "application/signature", subject: sbom, annotations: { name } }),
+              (content) => push(content, `:${name}`)
+            ))
+          const listed = Effect.map(
+            Stream.runCollect(remote.referrers("ghcr.io/acme/app:sbom")),
+            (all) => all.map(({ digest }) => digest).sort()
+          )
+          assert.deepStrictEqual(yield* listed, [first!.root.digest, second!.root.digest].sort())
+          yield* patiently(remote.delete(`ghcr.io/acme/app@${first!.root.digest}`))
+          assert.deepStrictEqual(yield* listed, [second!.root.digest])
+          yield* patiently(remote.delete(`ghcr.io/acme/app@${image.root.digest}`, { referrers: true }))
+          assert.deepStrictEqual(yield* fake.tags("ghcr.io/acme/app"), [])
+        }).pipe(Effect.provide(layer({ settings: { referrers } }))))
+    }
   })
 })

@@ -1,15 +1,22 @@
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
 
-export const remove = Command.make(
-  "delete",
-  { reference: Argument.String("REF") },
-  ({ reference }) =>
-    report(Effect.gen(function*() {
-      const remote = yield* Remote
-      yield* remote.delete(reference)
-    }))
-).pipe(Command.withDescription("Deletes a tag, or by digest a manifest with all its tags"))
+export const remove = Command.make("delete", {
+  reference: Argument.String("REPO@DIGEST"),
+  referrers: Flag.Boolean("referrers").pipe(
+    Flag.withDescription("also what refers to it: signatures, SBOMs and the like"),
+    Flag.withDefault(false)
+  ),
+  blob: Flag.Boolean("blob").pipe(
+    Flag.withDescription("the digest is a blob's, not a manifest's"),
+    Flag.withDefault(false)
+  )
+}, ({ blob, reference, referrers }) =>
+  report(Effect.gen(function*() {
+    const remote = yield* Remote
+    yield* blob ? remote.deleteBlob(reference) : remote.delete(reference, { referrers })
+  }))).pipe(Command.withDescription("Deletes a manifest with all its tags, or a blob; untag removes a tag alone"))

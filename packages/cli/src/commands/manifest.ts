@@ -11,7 +11,7 @@ export const manifest = Command.make(
   ({ reference }) =>
     report(Effect.gen(function*() {
       const remote = yield* Remote
-      const { document } = yield* remote.get(reference)
-      yield* Output.bytes(document.bytes)
+      const { bytes } = yield* remote.get(reference)
+      yield* Output.bytes(bytes)
     }))
 ).pipe(Command.withDescription("Prints a manifest, byte for byte"))

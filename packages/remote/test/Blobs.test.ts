@@ -1,0 +1,110 @@
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import * as Repository from "@effect-oci/name/Repository"
+import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Blobs from "../src/Blobs.ts"
+import * as Remote from "../src/Remote.ts"
+import { bytes } from "./image.ts"
+import { layer, patiently, requestsOf } from "./registries.ts"
+
+const app = Repository.parseUnsafe("ghcr.io/acme/app")
+const data = bytes(1_000_001, 4)
+
+const seeded = Effect.gen(function*() {
+  const fake = yield* FakeRegistry.FakeRegistry
+  const descriptor = yield* MemoryStore.make().add("application/octet-stream", data)
+  const part = { descriptor, bytes: data }
+  yield* fake.seed("ghcr.io/acme/app", { root: descriptor, blobs: [part], manifests: [] })
+  return { fake, descriptor }
+})
+
+const parallel = (descriptor: Descriptor.Descriptor, options?: Blobs.ParallelOptions) =>
+  Stream.mkUint8Array(Blobs.getParallel(app, descriptor, { chunkSize: 100_000, ...options }))
+
+/** A registry that answers every range with the whole. */
+const noRanges = Fault.status(200, {})
+
+describe("Blobs", () => {
+  describe("getParallel", () => {
+    it.effect("gives the bytes in order, by closed ranges of one size", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        const { made, result } = yield* requestsOf(parallel(descriptor))
+        assert.deepStrictEqual(result, data)
+        const ranges = made.filter(({ path }) => path.includes("/blobs/")).map(({ headers }) => headers["range"])
+        assert.strictEqual(ranges.length, 12)
+        assert.strictEqual(ranges[0], "bytes=0-0")
+        assert.includeMembers(ranges, ["bytes=0-99999", "bytes=900000-999999", "bytes=1000000-1000000"])
+        // Whether the registry sends parts is known by now.
+        const again = yield* requestsOf(parallel(descriptor))
+        assert.strictEqual(again.made.filter(({ headers }) => headers["range"] === "bytes=0-0").length, 0)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("holds no more parts than are under way", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        const { made } = yield* requestsOf(
+          Stream.runDrain(Stream.take(Blobs.getParallel(app, descriptor, { chunkSize: 100_000, concurrency: 2 }), 1))
+        )
+        assert.isAtMost(made.filter(({ path }) => path.includes("/blobs/")).length, 5)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("begins at an offset", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        assert.deepStrictEqual(yield* parallel(descriptor, { offset: 123_456 }), data.subarray(123_456))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("resumes each part by itself", () =>
+      Effect.gen(function*() {
+        const { descriptor, fake } = yield* seeded
+        yield* parallel(descriptor)
+        yield* fake.inject(Fault.truncate(70_000).on("GET", "/blobs/").times(3))
+        const { made, result } = yield* requestsOf(patiently(parallel(descriptor)))
+        assert.deepStrictEqual(result, data)
+        assert.strictEqual(made.length, 14)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("asks for the whole where the registry sends no parts", () =>
+      Effect.gen(function*() {
+        const { descriptor, fake } = yield* seeded
+        yield* fake.inject(noRanges.on("GET", "/blobs/"))
+        const { made, result } = yield* requestsOf(parallel(descriptor))
+        assert.deepStrictEqual(result, data)
+        assert.deepStrictEqual(
+          made.filter(({ path }) => path.includes("/blobs/")).map(({ headers }) => headers["range"]),
+          ["bytes=0-0", undefined]
+        )
+      }).pipe(Effect.provide(layer())))
+  })
+
+  describe("cut", () => {
+    it.effect("gives a part of a longer body, and pulls no more of it than that", () =>
+      Effect.gen(function*() {
+        let pulled = 0
+        const body = Stream.fromIterable([data.subarray(0, 10), data.subarray(10, 20), data.subarray(20, 30)], {
+          chunkSize: 1
+        }).pipe(Stream.tap(() => Effect.sync(() => pulled++)))
+        assert.deepStrictEqual(yield* Stream.mkUint8Array(Blobs.cut(body, 5, 15)), data.subarray(5, 15))
+        assert.strictEqual(pulled, 2)
+      }))
+  })
+
+  describe("Remote.blob", () => {
+    it.effect("reads the whole, a rest, or several parts at once, and refuses what is beyond", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        const remote = yield* Remote.Remote
+        const read = (options?: Blobs.ParallelOptions) =>
+          Stream.mkUint8Array(remote.blob(`ghcr.io/acme/app@${descriptor.digest}`, options))
+        assert.deepStrictEqual(yield* read(), data)
+        assert.deepStrictEqual(yield* read({ offset: 1_000_000 }), data.subarray(1_000_000))
+        assert.deepStrictEqual(yield* read({ concurrency: 3, chunkSize: 300_000 }), data)
+        assert.include((yield* Effect.flip(read({ offset: 1_000_002 }))).message, "beyond the blob's 1000001 bytes")
+      }).pipe(Effect.provide(layer())))
+  })
+})
