@@ -7,27 +7,22 @@
  */
 import * as Hasher from "@effect-oci/content/Hasher"
 import type { Body, Outcome, Sent } from "@effect-oci/content/Store"
-import type * as Digest from "@effect-oci/name/Digest"
-import * as DigestModule from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Redact from "@effect-oci/transport/Redact"
-import { isRegistryError, ProtocolViolation, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
+import { isRegistryError, ProtocolViolation, RegistryError } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
-import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import type { Transport } from "@effect-oci/transport/Transport"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpBody from "effect/http/HttpBody"
-import type * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
+import * as Known from "./internal/known.ts"
+import * as Mount from "./internal/mount.ts"
 import * as Request from "./internal/request.ts"
 import * as Retry from "./internal/retry.ts"
-
-type Client = HttpClient.HttpClient.With<RegistryError>
+import * as Session from "./internal/session.ts"
 
 /**
  * Options for `push`.
@@ -37,10 +32,15 @@ type Client = HttpClient.HttpClient.With<RegistryError>
  */
 export interface Options {
   /**
-   * Repositories that have the blob. The first one at the same registry is named to it, so that it can link the blob
-   * instead of having it sent.
+   * Repositories that have the blob. Those at the same registry are named to it, one after the other and three at most, so
+   * that it can link the blob instead of having it sent.
    */
   readonly mountFrom?: ReadonlyArray<Repository.Repository> | undefined
+  /**
+   * Sends in chunks of this many bytes what is larger, and holds one of them in memory: for proxies that take no larger
+   * requests. Unless told, a blob is sent in one go, and in chunks only where that fails.
+   */
+  readonly chunkSize?: number | undefined
 }
 
 /**
@@ -60,16 +60,14 @@ export const chunkSize = 8 * 1024 * 1024
  */
 export const monolithicLimit = 4 * 1024 * 1024
 
-/** A session as the registry has last told of it. */
-interface Session {
-  url: string
-  /** How many bytes it has. */
-  offset: number
-  readonly chunkSize: number
-}
+/**
+ * The largest blob that a registry is tried with, whether it takes one in a single POST.
+ */
+const probeLimit = 64 * 1024
 
 /**
  * Sends a blob of a known digest: POST, then PUT with the body; for one above `monolithicLimit` PATCH with the body, then PUT.
+ * A small one goes in a single POST where the registry is known to take it, which the first tiny one finds out.
  *
  * **Details**
  *
@@ -88,24 +86,45 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
   body: Body<E, R>,
   options?: Options | undefined
 ): Effect.fn.Return<Outcome, E | RegistryError, R | Transport> {
-  const from = options?.mountFrom?.find((other) =>
-    other.registry.name === repository.registry.name && other.path !== repository.path
-  )
-  const client = yield* Request.client(repository, "push", from === undefined ? [] : [from])
-  let session: Session | undefined
+  const candidates = Mount.candidates(repository, options?.mountFrom ?? [])
+  const client = yield* Request.client(repository, "push")
+  const known = yield* Known.of(repository)
+  const size = options?.chunkSize ?? chunkSize
+  let session: Session.Session | undefined
   let attempts = 0
-  let isChunked = false
+  let isChunked = options?.chunkSize !== undefined && descriptor.size > options.chunkSize
   let isDoubted = false
   let last: RegistryError | undefined
   // The furthest that any session came: what the registry has lost again is no progress.
   let furthest = 0
 
   /** What the registry has of it after a failure; a large blob goes in chunks where it kept nothing of what was cut off. */
-  const resume = Effect.fnUntraced(function*(before: Session): Effect.fn.Return<Session | undefined, RegistryError> {
-    const now = yield* status(client, before)
+  const resume = Effect.fnUntraced(function*(
+    before: Session.Session
+  ): Effect.fn.Return<Session.Session | undefined, RegistryError> {
+    const now = yield* Session.status(client, before)
     const hasKept = now !== undefined && now.offset > before.offset
     if (!hasKept && last?.reason._tag === "Unreachable") isChunked = descriptor.size > before.chunkSize
     return now === undefined || now.offset > descriptor.size ? undefined : now
+  })
+
+  /** All in one request, if the registry may take it; where it does not, it answers with a session. */
+  const post = Effect.gen(function*() {
+    const limit = known.takesPost === undefined ? probeLimit : known.takesPost ? monolithicLimit : -1
+    if (isChunked || descriptor.size > limit) return undefined
+    const { reveal, stream } = yield* Session.tapped(body(0))
+    const response = yield* reveal(Retry.body(client.post(Request.path(repository, "blobs/uploads/"), {
+      urlParams: { digest: descriptor.digest, ...Session.algorithmOf(descriptor.digest) },
+      body: descriptor.size === 0
+        ? HttpBody.uint8Array(new Uint8Array(0), Session.octets)
+        : HttpBody.stream(stream, Session.octets, descriptor.size)
+    }))).pipe(Effect.catchIf(refusesPost, () => Effect.undefined))
+    known.takesPost = response?.status === 201
+    if (response === undefined) return undefined
+    yield* ResponseBody.discard(response)
+    if (response.status === 201) yield* Session.isWhatWasSent(response, descriptor)
+    // One that neither has the blob now nor says where to send it is asked in the usual way.
+    return response.status === 201 || response.headers["location"] !== undefined ? response : undefined
   })
 
   const attempt = Effect.gen(function*() {
@@ -114,212 +133,65 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
       if (session !== undefined) session = yield* resume(session)
     }
     if (session === undefined) {
-      // What could not be mounted once is not mounted later.
-      const mount = from !== undefined && attempts === 1
-      const response = yield* start(client, repository, {
-        ...(mount ? { mount: descriptor.digest, from: from.path } : {}),
-        ...(DigestModule.algorithm(descriptor.digest) === "sha256" ? {} : { "digest-algorithm": "sha512" })
-      })
-      if (mount && response.status === 201) return "mounted" as const
-      session = yield* sessionOf(response)
+      const mounted = yield* Mount.first(repository, descriptor.digest, candidates)
+      if (mounted?.status === 201) return "mounted" as const
+      const posted = mounted === undefined && attempts === 1 ? yield* post : undefined
+      if (posted?.status === 201) return "sent" as const
+      session = yield* Session.sessionOf(
+        mounted ?? posted ?? (yield* Session.start(client, repository, Session.algorithmOf(descriptor.digest))),
+        size
+      )
     }
     const told = (offset: number) => furthest = Math.max(furthest, offset)
     told(session.offset)
-    const rest = body(session.offset)
-    if (isChunked) yield* sendChunks(client, session, rest, told)
-    else if (descriptor.size > monolithicLimit) yield* sendRest(client, session, descriptor, rest)
-    yield* complete(client, session, descriptor, rest)
+    let rest: Stream.Stream<Uint8Array, E, R> = body(session.offset)
+    if (isChunked) rest = yield* Session.sendChunks(client, session, rest, told)
+    else if (descriptor.size > monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest)
+    yield* Session.complete(client, session, descriptor, rest)
     return "sent" as const
   }).pipe(
     Effect.mapError((error) => {
       if (!isRegistryError(error)) return error
       last = error
-      if (isDoubted || !isWrongDigest(error)) return error
+      if (isDoubted || !Session.isWrongDigest(error)) return error
       // Something changed on the way, or the parts of a resumed upload were not parts of one thing: once more, as a whole.
       isDoubted = true
       session = undefined
-      return lost(error)
+      return Session.lost(error)
     })
   )
   return yield* Retry.operation(attempt, () => furthest).pipe(
-    Effect.onExit((exit) => Exit.isSuccess(exit) || session === undefined ? Effect.void : cancel(client, session))
-  )
-})
-
-const codes = (error: RegistryError): ReadonlyArray<string> =>
-  "diagnostics" in error.reason ? error.reason.diagnostics.map(({ code }) => code) : []
-
-const isWrongDigest = (error: RegistryError): boolean =>
-  error.reason._tag === "Rejected" && codes(error).includes("DIGEST_INVALID")
-
-/** What a registry answers where it does not know a session, or not in this state. */
-const isLost = (error: RegistryError): boolean =>
-  error.reason._tag === "NotFound" ||
-  (error.reason._tag === "Rejected" &&
-    (error.status === 416 || codes(error).some((code) => code.startsWith("BLOB_UPLOAD_"))))
-
-const lost = (error: RegistryError): RegistryError =>
-  "diagnostics" in error.reason
-    ? new RegistryError({
-      method: error.method,
-      url: error.url,
-      reason: new SessionLost({ status: error.reason.status, diagnostics: error.reason.diagnostics })
-    })
-    : error
-
-const orLost = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R>): Effect.Effect<A, E | RegistryError, R> =>
-  Effect.mapError(self, (error) => isRegistryError(error) && isLost(error) ? lost(error) : error)
-
-/** Asks for a session. */
-const start = Effect.fnUntraced(function*(
-  client: Client,
-  repository: Repository.Repository,
-  urlParams: Record<string, string>
-): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-  const post = Effect.tap(
-    Retry.once(client.post(Request.path(repository, "blobs/uploads/"), { urlParams })),
-    ResponseBody.discard
-  )
-  const response = yield* post
-  // Some registries forget it now and then.
-  return response.headers["location"] === undefined ? yield* post : response
-})
-
-const sessionOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Session, RegistryError> => {
-  const least = Number(response.headers["oci-chunk-min-length"] ?? 0)
-  const chunk = Math.max(chunkSize, Number.isSafeInteger(least) ? least : 0)
-  return Effect.map(location(response), (url) => ({ url, offset: 0, chunkSize: chunk }))
-}
-
-/** The session's URL as it was given: relative to the request or absolute, its query untouched. */
-const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string, RegistryError> => {
-  const header = response.headers["location"]
-  const url = header === undefined ? null : URL.parse(header, response.request.url)
-  if (url === null) return Effect.fail(Request.violation(response, "the reply names no upload session"))
-  const from = new URL(response.request.url)
-  return from.protocol === "https:" && url.protocol !== "https:"
-    ? Effect.fail(Request.violation(response, "the upload session is not reached by https"))
-    : Effect.succeed(url.href)
-}
-
-/** The session's URL after a request to it: registries may leave it out where it stays the same. */
-const moved = (response: HttpClientResponse.HttpClientResponse, before: string) =>
-  response.headers["location"] === undefined ? Effect.succeed(before) : location(response)
-
-/** How much of it the registry has; nothing where the session is gone, or it cannot say. */
-const status = (client: Client, session: Session): Effect.Effect<Session | undefined, RegistryError> =>
-  Retry.once(client.get(session.url)).pipe(
-    Effect.tap(ResponseBody.discard),
-    Effect.flatMap((response) =>
-      Effect.map(moved(response, session.url), (url) => {
-        const last = /^(?:bytes[ =])?0-(\d{1,16})$/.exec(response.headers["range"] ?? "")
-        // `0-0` is what registries say of one byte and, having no way to say it, of none.
-        const offset = last === null || last[1] === "0" ? 0 : Number(last[1]) + 1
-        return { ...session, url, offset }
-      })
-    ),
-    Effect.catchIf(
-      (error) => ["NotFound", "Rejected", "Unsupported", "Denied"].includes(error.reason._tag),
-      () => Effect.undefined
+    Effect.onExit((exit) =>
+      Exit.isSuccess(exit) || session === undefined ? Effect.void : Session.cancel(client, session)
     )
   )
+})
 
-const withDigest = (session: string, digest: Digest.Digest): string =>
-  `${session}${session.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`
+const refusesPost = <E>(error: E | RegistryError): error is E & RegistryError =>
+  isRegistryError(error) && !Session.isWrongDigest(error) &&
+  ["Rejected", "Unsupported", "NotFound"].includes(error.reason._tag)
 
 /**
- * A body that fails with an error of its own: the client only reports that it failed, so the error is kept aside. It runs
- * by the policy of whoever gave it: that of the request around it is none of its business.
+ * Options for `pushStream`.
+ *
+ * @category options
+ * @since 1.0.0
  */
-const tapped = Effect.fnUntraced(function*<E, R>(body: Stream.Stream<Uint8Array, E, R>) {
-  const context = Context.add(yield* Effect.context<R>(), RetryPolicy.RetryPolicy, yield* RetryPolicy.RetryPolicy)
-  const failed: { error: E | undefined } = { error: undefined }
-  const stream = body.pipe(
-    Stream.tapError((error) => Effect.sync(() => void (failed.error = error))),
-    Stream.provideContext(context)
-  )
-  const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> =>
-    Effect.mapError(self, (error) => failed.error ?? error)
-  return { stream, reveal }
-})
-
-const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
-
-/** Sends what is left of a blob and closes the session with its digest. */
-const complete = Effect.fnUntraced(function*<E, R>(
-  client: Client,
-  session: Session,
-  descriptor: Descriptor.Descriptor,
-  body: Stream.Stream<Uint8Array, E, R>
-): Effect.fn.Return<void, E | RegistryError, R> {
-  const { reveal, stream } = yield* tapped(body)
-  const { offset } = session
-  const left = descriptor.size - offset
-  const response = yield* orLost(reveal(Retry.body(client.put(withDigest(session.url, descriptor.digest), {
-    ...(offset === 0 || left === 0 ? {} : { headers: range(offset, left) }),
-    body: left === 0
-      ? HttpBody.uint8Array(new Uint8Array(0), octets)
-      : HttpBody.stream(stream, octets, left)
-  }))))
-  yield* ResponseBody.discard(response)
-})
-
-const octets = "application/octet-stream"
-
-/** Sends all that is left in one request, as Docker does; from the start, it says of no range. */
-const sendRest = Effect.fnUntraced(function*<E, R>(
-  client: Client,
-  session: Session,
-  descriptor: Descriptor.Descriptor,
-  body: Stream.Stream<Uint8Array, E, R>
-): Effect.fn.Return<void, E | RegistryError, R> {
-  const { reveal, stream } = yield* tapped(body)
-  const left = descriptor.size - session.offset
-  if (left === 0) return
-  yield* reveal(patch(client, session, left, {
-    ...(session.offset === 0 ? {} : { headers: range(session.offset, left) }),
-    body: HttpBody.stream(stream, octets, left)
-  }))
-})
-
-/** Sends a stream in chunks. */
-const sendChunks = <E, R>(
-  client: Client,
-  session: Session,
-  body: Stream.Stream<Uint8Array, E, R>,
-  told: (offset: number) => void
-): Effect.Effect<void, E | RegistryError, R> =>
-  Stream.runForEach(
-    chunked(body, session.chunkSize),
-    (chunk) => Effect.tap(sendChunk(client, session, chunk), () => Effect.sync(() => told(session.offset)))
-  )
-
-const sendChunk = (client: Client, session: Session, chunk: Uint8Array): Effect.Effect<void, RegistryError> =>
-  patch(client, session, chunk.length, {
-    headers: range(session.offset, chunk.length),
-    body: HttpBody.uint8Array(chunk, octets)
-  })
-
-/** Adds to a session, and moves it on. */
-const patch = Effect.fnUntraced(function*(
-  client: Client,
-  session: Session,
-  length: number,
-  request: { readonly headers?: Record<string, string>; readonly body: HttpBody.HttpBody }
-): Effect.fn.Return<void, RegistryError> {
-  const response = yield* orLost(Retry.body(client.patch(session.url, request)))
-  yield* ResponseBody.discard(response)
-  session.offset += length
-  session.url = yield* moved(response, session.url)
-})
-
-/** Tells the registry to forget a session that was not completed. */
-const cancel = (client: Client, session: Session): Effect.Effect<void> =>
-  Retry.once(client.del(session.url)).pipe(
-    Effect.flatMap(ResponseBody.discard),
-    Effect.timeout("2 seconds"),
-    Effect.ignore
-  )
+export interface StreamOptions {
+  /**
+   * How much is held in memory and sent at once, in bytes, unless the registry wants more.
+   *
+   * @default 8388608
+   */
+  readonly chunkSize?: number | undefined
+  /**
+   * Whether the stream can be run again, and gives the same bytes then: it is, up to three times, where the registry has lost
+   * all that was sent of it.
+   *
+   * @default false
+   */
+  readonly isRepeatable?: boolean | undefined
+}
 
 /**
  * Sends a blob whose digest is known only at its end: POST, a PATCH for each chunk, and PUT with the digest.
@@ -327,93 +199,82 @@ const cancel = (client: Client, session: Session): Effect.Effect<void> =>
  * **Details**
  *
  * Holds one chunk of `chunkSize` in memory, and sends what is missing of it again when a connection breaks. The stream is
- * run once: a registry that loses the session ends the push.
+ * run once unless it `isRepeatable`: a registry that loses the session ends the push.
  *
  * @category writing
  * @since 1.0.0
  */
 export const pushStream = Effect.fn("Uploads.pushStream")(function*<E, R>(
   repository: Repository.Repository,
-  body: Stream.Stream<Uint8Array, E, R>
+  body: Stream.Stream<Uint8Array, E, R>,
+  options?: StreamOptions | undefined
+): Effect.fn.Return<Sent, E | RegistryError, R | Transport> {
+  return yield* Effect.retry(streamed(repository, body, options?.chunkSize ?? chunkSize), {
+    times: options?.isRepeatable === true ? 3 : 0,
+    while: (error: E | RegistryError) =>
+      isRegistryError(error) && (error.reason._tag === "SessionLost" || isGone(error))
+  })
+})
+
+const gone = "the upload session was lost, and the stream was read by then"
+
+const isGone = ({ reason }: RegistryError): boolean => reason._tag === "ProtocolViolation" && reason.detail === gone
+
+const streamed = Effect.fnUntraced(function*<E, R>(
+  repository: Repository.Repository,
+  body: Stream.Stream<Uint8Array, E, R>,
+  chunkSize: number
 ): Effect.fn.Return<Sent, E | RegistryError, R | Transport> {
   const client = yield* Request.client(repository, "push")
-  const session = yield* Retry.operation(Effect.flatMap(start(client, repository, {}), sessionOf))
+  const session = yield* Retry.operation(
+    Effect.flatMap(Session.start(client, repository, {}), (response) => Session.sessionOf(response, chunkSize))
+  )
   const hasher = (yield* Hasher.Hashing)("sha256")
   let size = 0
 
-  const resumed = <A>(self: (done: number) => Effect.Effect<A, RegistryError>, length: number) => {
+  /** Sends bytes from `size` on, going on where they stopped. */
+  const resumed = (
+    bytes: Uint8Array,
+    self: (rest: Uint8Array) => Effect.Effect<void, RegistryError>,
+    isThere: Effect.Effect<boolean, RegistryError, Transport> = Effect.succeed(false)
+  ) => {
     let attempts = 0
     const attempt = Effect.gen(function*() {
       if (attempts++ > 0) {
-        const now = yield* status(client, session)
-        if (now === undefined || now.offset < size || now.offset > size + length) return yield* gone
+        if (yield* isThere) return
+        const now = yield* Session.status(client, session)
+        if (now === undefined || now.offset < size || now.offset > size + bytes.length) return yield* isLost
         Object.assign(session, now)
       }
-      return yield* self(session.offset - size)
+      yield* self(bytes.subarray(session.offset - size))
     })
     return Retry.operation(attempt, () => session.offset)
   }
-  const gone = Effect.suspend(() =>
+  const isLost = Effect.suspend(() =>
     new RegistryError({
       method: "GET",
       url: Redact.url(session.url),
-      reason: new ProtocolViolation({ detail: "the upload session was lost, and the stream cannot be read again" })
+      reason: new ProtocolViolation({ detail: gone })
     })
   )
 
-  const send = (chunk: Uint8Array) =>
-    Effect.suspend(() => {
-      hasher.update(chunk)
-      return Effect.map(
-        resumed(
-          (done) => done === chunk.length ? Effect.void : sendChunk(client, session, chunk.subarray(done)),
-          chunk.length
-        ),
-        () => void (size += chunk.length)
-      )
-    })
+  let last: Uint8Array = new Uint8Array(0)
+  const send = Effect.fnUntraced(function*(chunk: Uint8Array) {
+    hasher.update(chunk)
+    // The last one goes with the request that closes the session.
+    if (chunk.length < session.chunkSize) return void (last = chunk)
+    yield* resumed(chunk, (rest) => rest.length === 0 ? Effect.void : Session.sendChunk(client, session, rest))
+    size += chunk.length
+  })
 
   return yield* Effect.gen(function*() {
-    yield* Stream.runForEach(chunked(body, session.chunkSize), send)
-    const descriptor = { mediaType: octets, digest: hasher.digest(), size }
-    let attempts = 0
-    const close = Effect.suspend(() =>
-      attempts++ === 0 ? Effect.succeed(false) : Retry.once(Blobs.exists(repository, descriptor.digest))
-    ).pipe(
-      Effect.flatMap((isThere) => isThere ? Effect.void : complete(client, session, descriptor, Stream.empty))
+    yield* Stream.runForEach(Session.chunked(body, session.chunkSize), send)
+    const descriptor = { mediaType: Session.octets, digest: hasher.digest(), size: size + last.length }
+    yield* resumed(
+      last,
+      (rest) => Session.complete(client, session, descriptor, Stream.succeed(rest)),
+      Retry.once(Blobs.exists(repository, descriptor.digest))
     )
-    yield* Retry.operation(close)
-    return { digest: descriptor.digest, size }
-  }).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : cancel(client, session)))
+    return { digest: descriptor.digest, size: descriptor.size }
+  }).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Session.cancel(client, session)))
 })
-
-/** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */
-const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Stream.Stream<Uint8Array, E, R> =>
-  Stream.suspend(() => {
-    const parts: Array<Uint8Array> = []
-    let held = 0
-    const take = (): Uint8Array => {
-      const chunk = new Uint8Array(held)
-      let at = 0
-      for (const part of parts) {
-        chunk.set(part, at)
-        at += part.length
-      }
-      parts.length = 0
-      held = 0
-      return chunk
-    }
-    return Stream.flattenIterable(Stream.mapArray(self, (chunks): readonly [ReadonlyArray<Uint8Array>] => {
-      const out: Array<Uint8Array> = []
-      for (let chunk of chunks) {
-        while (chunk.length > 0) {
-          const part = chunk.slice(0, size - held)
-          parts.push(part)
-          held += part.length
-          chunk = chunk.subarray(part.length)
-          if (held === size) out.push(take())
-        }
-      }
-      return [out]
-    })).pipe(Stream.concat(Stream.suspend(() => held === 0 ? Stream.empty : Stream.succeed(take()))))
-  })

@@ -1,0 +1,63 @@
+/**
+ * Blobs that a registry has in another repository, linked instead of sent.
+ */
+import type * as Digest from "@effect-oci/name/Digest"
+import type * as Repository from "@effect-oci/name/Repository"
+import type { RegistryError } from "@effect-oci/transport/RegistryError"
+import type { Transport } from "@effect-oci/transport/Transport"
+import * as Effect from "effect/Effect"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Request from "./request.ts"
+import * as Session from "./session.ts"
+
+const most = 3
+
+/** The repositories that a mount is tried from. */
+export const candidates = (
+  repository: Repository.Repository,
+  all: ReadonlyArray<Repository.Repository>
+): Array<Repository.Repository> => {
+  const found = new Map<string, Repository.Repository>()
+  for (const other of all) {
+    if (other.registry.name !== repository.registry.name || other.path === repository.path) continue
+    if (found.size < most) found.set(other.path, other)
+  }
+  return [...found.values()]
+}
+
+// What waiting may mend is for the policy of the whole; anything else a registry has against a mount is no reason not to
+// send the blob.
+const mayPass = ({ reason }: RegistryError): boolean => reason._tag === "RateLimited" || reason._tag === "Unreachable"
+
+/**
+ * Asks for the blob of the first candidate that will do, with a token for both repositories; those that were tried are taken
+ * out of the list. Gives the reply that says it was mounted, or a session to send it by, or nothing if all were refused.
+ */
+export const first = Effect.fnUntraced(function*(
+  repository: Repository.Repository,
+  digest: Digest.Digest,
+  candidates: Array<Repository.Repository>
+): Effect.fn.Return<HttpClientResponse.HttpClientResponse | undefined, RegistryError, Transport> {
+  while (candidates.length > 0) {
+    const from = candidates[0]!
+    const client = yield* Request.client(repository, "push", [from])
+    const response = yield* Session.start(client, repository, {
+      mount: digest,
+      from: from.path,
+      ...Session.algorithmOf(digest)
+    }).pipe(
+      Effect.catchIf((error) => !mayPass(error), () => Effect.undefined)
+    )
+    candidates.shift()
+    if (response === undefined) continue
+    if (response.status === 201) {
+      yield* Session.isWhatWasSent(response, { digest })
+      return response
+    }
+    if (candidates.length === 0) return response
+    yield* Effect.flatMap(Session.sessionOf(response, 0), (session) => Session.cancel(client, session)).pipe(
+      Effect.ignore
+    )
+  }
+  return undefined
+})

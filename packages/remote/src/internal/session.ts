@@ -1,0 +1,258 @@
+/**
+ * Upload sessions: opened, filled in one go or in chunks, asked how far they are, closed with a digest, or cancelled.
+ */
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Repository from "@effect-oci/name/Repository"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import { isRegistryError, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
+import * as Request from "./request.ts"
+import * as Retry from "./retry.ts"
+
+export type Client = HttpClient.HttpClient.With<RegistryError>
+
+/** A session as the registry has last told of it. */
+export interface Session {
+  url: string
+  /** How many bytes it has. */
+  offset: number
+  readonly chunkSize: number
+}
+
+const codes = (error: RegistryError): ReadonlyArray<string> =>
+  "diagnostics" in error.reason ? error.reason.diagnostics.map(({ code }) => code) : []
+
+export const isWrongDigest = (error: RegistryError): boolean =>
+  error.reason._tag === "Rejected" && codes(error).includes("DIGEST_INVALID")
+
+/** What a registry answers where it does not know a session, or not in this state. */
+const isLost = (error: RegistryError): boolean =>
+  error.reason._tag === "NotFound" ||
+  (error.reason._tag === "Rejected" &&
+    (error.status === 416 || codes(error).some((code) => code.startsWith("BLOB_UPLOAD_"))))
+
+export const lost = (error: RegistryError): RegistryError =>
+  "diagnostics" in error.reason
+    ? new RegistryError({
+      method: error.method,
+      url: error.url,
+      reason: new SessionLost({ status: error.reason.status, diagnostics: error.reason.diagnostics })
+    })
+    : error
+
+const orLost = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R>): Effect.Effect<A, E | RegistryError, R> =>
+  Effect.mapError(self, (error) => isRegistryError(error) && isLost(error) ? lost(error) : error)
+
+/** What a registry is told of a digest that is not of the usual algorithm. */
+export const algorithmOf = (digest: Digest.Digest): Record<string, string> =>
+  Digest.algorithm(digest) === "sha256" ? {} : { "digest-algorithm": Digest.algorithm(digest) }
+
+/** Asks for a session. */
+export const start = Effect.fnUntraced(function*(
+  client: Client,
+  repository: Repository.Repository,
+  urlParams: Record<string, string>
+): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+  const post = Effect.tap(
+    Retry.once(client.post(Request.path(repository, "blobs/uploads/"), { urlParams })),
+    ResponseBody.discard
+  )
+  const response = yield* post
+  // Some registries forget it now and then.
+  return response.headers["location"] === undefined ? yield* post : response
+})
+
+export const sessionOf = (
+  response: HttpClientResponse.HttpClientResponse,
+  chunkSize: number
+): Effect.Effect<Session, RegistryError> => {
+  const least = Number(response.headers["oci-chunk-min-length"] ?? 0)
+  const chunk = Math.max(chunkSize, Number.isSafeInteger(least) ? least : 0)
+  return Effect.map(location(response), (url) => ({ url, offset: 0, chunkSize: chunk }))
+}
+
+/** The session's URL as it was given: relative to the request or absolute, its query untouched. */
+const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string, RegistryError> => {
+  const header = response.headers["location"]
+  const url = header === undefined ? null : URL.parse(header, response.request.url)
+  if (url === null) return Effect.fail(Request.violation(response, "the reply names no upload session"))
+  const from = new URL(response.request.url)
+  return from.protocol === "https:" && url.protocol !== "https:"
+    ? Effect.fail(Request.violation(response, "the upload session is not reached by https"))
+    : Effect.succeed(url.href)
+}
+
+/** The session's URL after a request to it: registries may leave it out where it stays the same. */
+const moved = (response: HttpClientResponse.HttpClientResponse, before: string) =>
+  response.headers["location"] === undefined ? Effect.succeed(before) : location(response)
+
+/** How much of it the registry has; nothing where the session is gone, or it cannot say. */
+export const status = (client: Client, session: Session): Effect.Effect<Session | undefined, RegistryError> =>
+  Retry.once(client.get(session.url)).pipe(
+    Effect.tap(ResponseBody.discard),
+    Effect.flatMap((response) =>
+      Effect.map(moved(response, session.url), (url) => {
+        const last = /^(?:bytes[ =])?0-(\d{1,16})$/.exec(response.headers["range"] ?? "")
+        // `0-0` is what registries say of one byte and, having no way to say it, of none.
+        const offset = last === null || last[1] === "0" ? 0 : Number(last[1]) + 1
+        return { ...session, url, offset }
+      })
+    ),
+    Effect.catchIf(
+      (error) => ["NotFound", "Rejected", "Unsupported", "Denied"].includes(error.reason._tag),
+      () => Effect.undefined
+    )
+  )
+
+export const withDigest = (session: string, digest: Digest.Digest): string =>
+  `${session}${session.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`
+
+/**
+ * A body that fails with an error of its own: the client only reports that it failed, so the error is kept aside. It runs
+ * by the policy of whoever gave it: that of the request around it is none of its business.
+ */
+export const tapped = Effect.fnUntraced(function*<E, R>(body: Stream.Stream<Uint8Array, E, R>) {
+  const context = Context.add(yield* Effect.context<R>(), RetryPolicy.RetryPolicy, yield* RetryPolicy.RetryPolicy)
+  const failed: { error: E | undefined } = { error: undefined }
+  const stream = body.pipe(
+    Stream.tapError((error) => Effect.sync(() => void (failed.error = error))),
+    Stream.provideContext(context)
+  )
+  const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> =>
+    Effect.mapError(self, (error) => failed.error ?? error)
+  return { stream, reveal }
+})
+
+const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
+
+/** Sends what is left of a blob and closes the session with its digest. */
+export const complete = Effect.fnUntraced(function*<E, R>(
+  client: Client,
+  session: Session,
+  descriptor: Descriptor.Descriptor,
+  body: Stream.Stream<Uint8Array, E, R>
+): Effect.fn.Return<void, E | RegistryError, R> {
+  const { reveal, stream } = yield* tapped(body)
+  const { offset } = session
+  const left = descriptor.size - offset
+  const response = yield* orLost(reveal(Retry.body(client.put(withDigest(session.url, descriptor.digest), {
+    ...(offset === 0 || left === 0 ? {} : { headers: range(offset, left) }),
+    body: left === 0
+      ? HttpBody.uint8Array(new Uint8Array(0), octets)
+      : HttpBody.stream(stream, octets, left)
+  }))))
+  yield* ResponseBody.discard(response)
+  yield* isWhatWasSent(response, descriptor)
+})
+
+export const octets = "application/octet-stream"
+
+/** What the registry says it has stored, where it says so. */
+export const isWhatWasSent = (
+  response: HttpClientResponse.HttpClientResponse,
+  { digest }: Pick<Descriptor.Descriptor, "digest">
+): Effect.Effect<void, RegistryError> => {
+  const said = response.headers["docker-content-digest"]
+  return said === undefined || said === digest || !said.startsWith(digest.slice(0, digest.indexOf(":") + 1))
+    ? Effect.void
+    : Effect.fail(Request.mismatch(response, `the registry stored ${said} in place of ${digest}`))
+}
+
+/** Sends all that is left in one request, as Docker does; from the start, it says of no range. */
+export const sendRest = Effect.fnUntraced(function*<E, R>(
+  client: Client,
+  session: Session,
+  descriptor: Descriptor.Descriptor,
+  body: Stream.Stream<Uint8Array, E, R>
+): Effect.fn.Return<void, E | RegistryError, R> {
+  const { reveal, stream } = yield* tapped(body)
+  const left = descriptor.size - session.offset
+  if (left === 0) return
+  yield* reveal(patch(client, session, left, {
+    ...(session.offset === 0 ? {} : { headers: range(session.offset, left) }),
+    body: HttpBody.stream(stream, octets, left)
+  }))
+})
+
+/** Sends a stream in chunks, and gives the last one, if it is a short one, for the request that closes the session. */
+export const sendChunks = <E, R>(
+  client: Client,
+  session: Session,
+  body: Stream.Stream<Uint8Array, E, R>,
+  told: (offset: number) => void
+): Effect.Effect<Stream.Stream<Uint8Array>, E | RegistryError, R> =>
+  Effect.suspend(() => {
+    let last: Stream.Stream<Uint8Array> = Stream.empty
+    const send = Effect.fnUntraced(function*(chunk: Uint8Array) {
+      // A registry that wants chunks of some length cannot know that no more will come.
+      if (chunk.length < session.chunkSize) return void (last = Stream.succeed(chunk))
+      yield* sendChunk(client, session, chunk)
+      told(session.offset)
+    })
+    return Effect.map(Stream.runForEach(chunked(body, session.chunkSize), send), () => last)
+  })
+
+export const sendChunk = (client: Client, session: Session, chunk: Uint8Array): Effect.Effect<void, RegistryError> =>
+  patch(client, session, chunk.length, {
+    headers: range(session.offset, chunk.length),
+    body: HttpBody.uint8Array(chunk, octets)
+  })
+
+/** Adds to a session, and moves it on. */
+const patch = Effect.fnUntraced(function*(
+  client: Client,
+  session: Session,
+  length: number,
+  request: { readonly headers?: Record<string, string>; readonly body: HttpBody.HttpBody }
+): Effect.fn.Return<void, RegistryError> {
+  const response = yield* orLost(Retry.body(client.patch(session.url, request)))
+  yield* ResponseBody.discard(response)
+  session.offset += length
+  session.url = yield* moved(response, session.url)
+})
+
+/** Tells the registry to forget a session that was not completed. */
+export const cancel = (client: Client, session: Session): Effect.Effect<void> =>
+  Retry.once(client.del(session.url)).pipe(
+    Effect.flatMap(ResponseBody.discard),
+    Effect.timeout("2 seconds"),
+    Effect.ignore
+  )
+
+/** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */
+export const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Stream.Stream<Uint8Array, E, R> =>
+  Stream.suspend(() => {
+    const parts: Array<Uint8Array> = []
+    let held = 0
+    const take = (): Uint8Array => {
+      const chunk = new Uint8Array(held)
+      let at = 0
+      for (const part of parts) {
+        chunk.set(part, at)
+        at += part.length
+      }
+      parts.length = 0
+      held = 0
+      return chunk
+    }
+    return Stream.flattenIterable(Stream.mapArray(self, (chunks): readonly [ReadonlyArray<Uint8Array>] => {
+      const out: Array<Uint8Array> = []
+      for (let chunk of chunks) {
+        while (chunk.length > 0) {
+          const part = chunk.slice(0, size - held)
+          parts.push(part)
+          held += part.length
+          chunk = chunk.subarray(part.length)
+          if (held === size) out.push(take())
+        }
+      }
+      return [out]
+    })).pipe(Stream.concat(Stream.suspend(() => held === 0 ? Stream.empty : Stream.succeed(take()))))
+  })

@@ -1,0 +1,225 @@
+import * as Credential from "@effect-oci/authn/Credential"
+import * as Hasher from "@effect-oci/content/Hasher"
+import type * as Digest from "@effect-oci/name/Digest"
+import * as Repository from "@effect-oci/name/Repository"
+import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as Uploads from "../src/Uploads.ts"
+import { bytes } from "./image.ts"
+import { layer, patiently, requestsOf } from "./registries.ts"
+
+const app = Repository.parseUnsafe("ghcr.io/acme/app")
+const base = Repository.parseUnsafe("ghcr.io/acme/base")
+const other = Repository.parseUnsafe("ghcr.io/acme/other")
+
+const described = Effect.fnUntraced(function*(data: Uint8Array, algorithm: Digest.Algorithm = "sha256") {
+  const digest = Hasher.digestOf(yield* Hasher.Hashing, data, algorithm)
+  return { mediaType: "application/octet-stream", digest, size: data.length }
+})
+
+const push = Effect.fnUntraced(function*(
+  data: Uint8Array,
+  options?: Uploads.Options,
+  repository: Repository.Repository = app,
+  algorithm?: Digest.Algorithm
+) {
+  const body = (offset: number) => Stream.succeed(data.subarray(offset))
+  return yield* Uploads.push(repository, yield* described(data, algorithm), body, options)
+})
+
+const holds = Effect.fnUntraced(function*(data: Uint8Array, repository: Repository.Repository = app) {
+  const fake = yield* FakeRegistry.FakeRegistry
+  return (yield* fake.blobs(repository.name)).includes((yield* described(data)).digest)
+})
+
+/** The requests of uploads, without the session's id. */
+const uploads = (made: ReadonlyArray<FakeRegistry.Made>) =>
+  made.filter(({ path }) => path.includes("/uploads/"))
+    .map(({ method, query, status }) => `${method} ${query.split("=")[0]} ${status}`)
+
+const rangesOf = (made: ReadonlyArray<FakeRegistry.Made>) =>
+  made.flatMap(({ headers, method }) => "content-range" in headers ? [`${method} ${headers["content-range"]}`] : [])
+
+const small = bytes(100, 1)
+const middle = bytes(200_000, 2)
+
+describe("Uploads", () => {
+  describe("push", () => {
+    it.effect("sends a small blob in one POST, and all that are not large once that has been taken", () =>
+      Effect.gen(function*() {
+        const first = yield* requestsOf(push(middle))
+        assert.deepStrictEqual(uploads(first.made), ["POST  202", "PUT ?digest 201"])
+        const second = yield* requestsOf(push(small))
+        assert.deepStrictEqual(uploads(second.made), ["POST ?digest 201"])
+        const third = yield* requestsOf(push(bytes(200_000, 3)))
+        assert.deepStrictEqual(uploads(third.made), ["POST ?digest 201"])
+        assert.isTrue(yield* holds(small))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("CLI-08: goes on with PUT where the POST gave a session, and remembers it", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(
+          Fault.status(202, { body: "", headers: { location: "/v2/acme/app/blobs/uploads/1" }, late: true })
+            .on("POST", "/uploads/"),
+          Fault.status(201, { body: "", late: true }).on("PUT", "/uploads/1")
+        )
+        const { made } = yield* requestsOf(push(small))
+        assert.deepStrictEqual(uploads(made), ["POST ?digest 202", "PUT ?digest 201"])
+        const again = yield* requestsOf(push(bytes(99, 1)))
+        assert.deepStrictEqual(uploads(again.made), ["POST  202", "PUT ?digest 201"])
+      }).pipe(Effect.provide(layer())))
+
+    for (const status of [400, 405, 404, 411]) {
+      it.effect(`begins in the usual way where the POST is refused with ${status}`, () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(Fault.status(status).on("POST", "/uploads/"))
+          const { made } = yield* requestsOf(push(small))
+          assert.deepStrictEqual(uploads(made), [`POST ?digest ${status}`, "POST  202", "PUT ?digest 201"])
+          assert.isTrue(yield* holds(small))
+        }).pipe(Effect.provide(layer())))
+    }
+
+    it.effect("knows a POST by its effect where its reply was lost", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.lostReply.on("POST", "/uploads/"))
+        const { made } = yield* requestsOf(patiently(push(small)))
+        assert.deepStrictEqual(uploads(made), ["POST ?digest undefined"])
+        assert.isTrue(yield* holds(small))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("sends in chunks of a chosen size, or of the registry's least", () =>
+      Effect.gen(function*() {
+        const { made } = yield* requestsOf(push(middle, { chunkSize: 80_000 }))
+        assert.deepStrictEqual(rangesOf(made), ["PATCH 0-79999", "PATCH 80000-159999", "PUT 160000-199999"])
+        assert.isTrue(yield* holds(middle))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("CLI-10: sends no chunk below the registry's least but the last", () =>
+      Effect.gen(function*() {
+        const { made } = yield* requestsOf(push(middle, { chunkSize: 1000 }))
+        assert.deepStrictEqual(rangesOf(made), ["PATCH 0-149999", "PUT 150000-199999"])
+      }).pipe(Effect.provide(layer({ settings: { chunkMinLength: 150_000 } }))))
+
+    it.effect("CLI-11: says which algorithm the digest is of", () =>
+      Effect.gen(function*() {
+        yield* push(middle, {}, app, "sha512")
+        yield* push(small, {}, app, "sha512")
+        const fake = yield* FakeRegistry.FakeRegistry
+        const posts = (yield* fake.requests).filter(({ method }) => method === "POST")
+        for (const { query } of posts) assert.include(query, "digest-algorithm=sha512")
+        assert.strictEqual((yield* fake.blobs("ghcr.io/acme/app")).length, 2)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("believes no registry that stored something else", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        for (const [method, data] of [["PUT", middle], ["POST", small]] as const) {
+          yield* fake.inject(
+            Fault.headers({ "docker-content-digest": `sha256:${"0".repeat(64)}` }).on(method, "/uploads/").always()
+          )
+          const error = yield* Effect.flip(patiently(push(data)))
+          assert.include(error.message, "the registry stored sha256:000")
+          yield* fake.reset
+        }
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("CLI-13: leaves no session behind when it is interrupted", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const body = () => Stream.concat(Stream.succeed(middle.subarray(0, 1000)), Stream.never)
+        const fiber = yield* Effect.forkChild(Uploads.push(app, yield* described(middle), body))
+        while (!(yield* fake.requests).some(({ method }) => method === "PUT")) {
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+        yield* Fiber.interrupt(fiber)
+        const last = (yield* fake.requests).at(-1)!
+        assert.deepStrictEqual([last.method, last.status], ["DELETE", 204])
+      }).pipe(Effect.provide(layer())))
+  })
+
+  describe("mounts", () => {
+    const mountFrom = [Repository.parseUnsafe("registry.acme.dev/acme/base"), app, other, base, other]
+
+    it.effect("tries each repository of the registry that may have it", () =>
+      Effect.gen(function*() {
+        yield* push(middle, {}, base)
+        const { made, result } = yield* requestsOf(push(middle, { mountFrom }))
+        assert.strictEqual(result, "mounted")
+        assert.deepStrictEqual(
+          made.filter(({ method }) => method === "POST").map(({ query }) => new URLSearchParams(query).get("from")),
+          ["acme/other", "acme/base"]
+        )
+        // The session that the first one gave is not left open.
+        assert.strictEqual(made.filter(({ method }) => method === "DELETE").length, 1)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("CLI-14: uploads by the session where nothing could be mounted", () =>
+      Effect.gen(function*() {
+        const { made, result } = yield* requestsOf(push(middle, { mountFrom: [other] }))
+        assert.strictEqual(result, "sent")
+        assert.deepStrictEqual(uploads(made), ["POST ?mount 202", "PUT ?digest 201"])
+      }).pipe(Effect.provide(layer())))
+
+    for (const status of [400, 401, 403, 404, 405, 500, 503]) {
+      it.effect(`uploads where a mount is answered with ${status}`, () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* push(middle, {}, base)
+          yield* fake.inject(Fault.status(status).on("POST", "/acme/app/blobs/uploads/"))
+          const { result } = yield* requestsOf(patiently(push(middle, { mountFrom: [base] })))
+          assert.strictEqual(result, "sent")
+          assert.isTrue(yield* holds(middle))
+        }).pipe(Effect.provide(layer())))
+    }
+
+    it.effect("asks for both scopes in one token, and for its own where that is refused", () =>
+      Effect.gen(function*() {
+        yield* push(middle, {}, base)
+        const { made, result } = yield* requestsOf(push(middle, { mountFrom: [base] }))
+        assert.strictEqual(result, "mounted")
+        const scopes = made.filter(({ path }) => path === "/token")
+          .flatMap(({ query }) => new URLSearchParams(query).getAll("scope"))
+        assert.includeMembers(scopes, ["repository:acme/app:pull,push", "repository:acme/base:pull"])
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(403).on("GET", "/token"))
+        assert.strictEqual(yield* patiently(push(bytes(70_000, 8), { mountFrom: [other] })), "sent")
+      }).pipe(
+        Effect.provide(
+          layer({ auth: { scheme: "bearer", users: { ann: "s3cret" } } }, Credential.basic("ann", "s3cret"))
+        )
+      ))
+  })
+
+  describe("pushStream", () => {
+    const parts = Stream.fromIterable([middle.subarray(0, 150_000), middle.subarray(150_000)], { chunkSize: 1 })
+
+    it.effect("sends chunks of a chosen size, and gives the digest", () =>
+      Effect.gen(function*() {
+        const { made, result } = yield* requestsOf(Uploads.pushStream(app, parts, { chunkSize: 90_000 }))
+        assert.deepStrictEqual(result, { digest: (yield* described(middle)).digest, size: middle.length })
+        assert.deepStrictEqual(rangesOf(made), ["PATCH 0-89999", "PATCH 90000-179999", "PUT 180000-199999"])
+        assert.isTrue(yield* holds(middle))
+      }).pipe(Effect.provide(layer())))
+
+    for (const isRepeatable of [true, false]) {
+      it.effect(`${isRepeatable ? "begins anew" : "fails"} where the session is lost, ${isRepeatable ? "if" : "unless"} told`, () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(
+            Fault.sessionLost.on("PATCH", "/uploads/").skip(1),
+            Fault.sessionLost.on("GET", "/uploads/").times(1)
+          )
+          const sent = patiently(Effect.exit(Uploads.pushStream(app, parts, { chunkSize: 90_000, isRepeatable })))
+          assert.strictEqual((yield* sent)._tag, isRepeatable ? "Success" : "Failure")
+          assert.strictEqual(yield* holds(middle), isRepeatable)
+        }).pipe(Effect.provide(layer())))
+    }
+  })
+})
