@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import { isRegistryError } from "@effect-oci/transport/RegistryError"
+import { OnWarning } from "@effect-oci/transport/Warning"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -21,9 +22,14 @@ export class Failed extends Data.TaggedError("Failed") {
   override readonly [Runtime.errorReported] = false
 }
 
-// Registries write what they like into their errors; a terminal must not obey it.
-const printable = (text: string): string =>
-  text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ")
+/**
+ * A text that a registry wrote as it pleased, so that no terminal obeys it and no reader is misled.
+ *
+ * @category rendering
+ * @since 1.0.0
+ */
+export const printable = (text: string): string =>
+  text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, " ")
 
 /** The hint of an error, or of what caused it. */
 const hintOf = (error: unknown): string | undefined => {
@@ -36,7 +42,7 @@ const hintOf = (error: unknown): string | undefined => {
 }
 
 /**
- * Prints a failure to stderr, as a line and a hint.
+ * Prints a failure to stderr, as a line and a hint; and what registries warn of meanwhile.
  *
  * @category rendering
  * @since 1.0.0
@@ -49,4 +55,7 @@ export const report = <A, E extends Error, R>(self: Effect.Effect<A, E, R>): Eff
       const hint = hintOf(error)
       if (hint !== undefined) yield* Console.error(`  ${printable(hint)}`)
       return yield* new Failed()
-    }))
+    })).pipe(Effect.provideService(
+      OnWarning,
+      ({ host, text }) => Console.error(`effect-oci: ${host} warns: ${printable(text)}`)
+    ))

@@ -77,14 +77,16 @@ export const catalog: AccessScope = make("registry", "catalog", ["*"])
  */
 export const format = (scope: AccessScope): string => `${scope.type}:${scope.name}:${scope.actions.join(",")}`
 
+const limit = 64 * 1024
+
 /**
- * Reads the `scope` of a challenge: scopes separated by spaces. What is not a scope is left out.
+ * Reads the `scope` of a challenge: scopes separated by spaces. What is not a scope is left out, and what is beyond 64 KiB.
  *
  * @category decoding
  * @since 1.0.0
  */
 export const parseAll = (text: string): ReadonlyArray<AccessScope> =>
-  text.split(" ").flatMap((part) => {
+  text.slice(0, limit).split(" ").flatMap((part) => {
     // A name may hold colons (a host with a port); type and actions never do.
     const first = part.indexOf(":")
     const last = part.lastIndexOf(":")

@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Schema from "effect/Schema"
+import * as Quoted from "./internal/quoted.ts"
 
 /**
  * One challenge: a scheme and its parameters. Scheme and parameter names are in lower case.
@@ -24,6 +25,9 @@ export const Challenge = Schema.Struct({
  */
 export type Challenge = typeof Challenge.Type
 
+/** What a whole block of headers may have. */
+const limit = 64 * 1024
+
 const space = /[ \t]*/y
 const token = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 // Registries were seen that leave a URL unquoted, so more than a token is taken for a value.
@@ -36,12 +40,13 @@ const bare = /[^\s,"]+/y
  *
  * Reads any number of challenges, in the order of the header, including schemes that this client does not know. What
  * cannot be understood is skipped up to the next comma, so a broken challenge does not hide a good one. Takes time
- * linear in the length; never fails.
+ * linear in the length, of which 64 KiB are read; never fails.
  *
  * @category decoding
  * @since 1.0.0
  */
-export const parse = (header: string): ReadonlyArray<Challenge> => {
+export const parse = (input: string): ReadonlyArray<Challenge> => {
+  const header = input.slice(0, limit)
   const challenges: Array<{ scheme: string; parameters: Map<string, string> }> = []
   let at = 0
 
@@ -53,15 +58,9 @@ export const parse = (header: string): ReadonlyArray<Challenge> => {
   }
   const takeValue = (): string | undefined => {
     if (header[at] !== "\"") return take(bare)?.[0]
-    const start = at + 1
-    for (let end = start; end < header.length; end++) {
-      if (header[end] === "\\") end++
-      else if (header[end] === "\"") {
-        at = end + 1
-        return header.slice(start, end).replaceAll(/\\([^])/g, "$1")
-      }
-    }
-    return undefined
+    const quoted = Quoted.read(header, at)
+    if (quoted !== undefined) at = quoted.end
+    return quoted?.value
   }
   const skipToComma = () => {
     const comma = header.indexOf(",", at)

@@ -317,10 +317,6 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           : this.reason.withheld !== undefined
           ? `The credentials were not sent: pair the registry with its token server ${this.reason.withheld}, if it is.`
           : "No credentials were sent: none are known for this registry."
-      case "RateLimited":
-        return this.reason.retryAfter === undefined
-          ? undefined
-          : `The registry asks to wait ${Duration.format(this.reason.retryAfter)}.`
       case "Unsupported":
         return this.method === "DELETE"
           ? "This registry does not delete here; its own console or API may, or a setting of its."
@@ -337,7 +333,8 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
   }
 
   override get message(): string {
-    return `${this.method} ${this.url}: ${describe(this.reason)}`
+    const wait = this.retryAfter === undefined ? "" : `, asks to wait ${Duration.format(this.retryAfter)}`
+    return `${this.method} ${this.url}: ${describe(this.reason)}${wait}`
   }
 }
 

@@ -264,13 +264,15 @@ export const parseRetryAfter = (
   date: string | undefined
 ): Effect.Effect<Duration.Duration | undefined> => {
   if (header === undefined) return Effect.undefined
+  // No date is longer, and no number that means anything.
+  if (header.length > 64) return Effect.undefined
   const text = header.trim()
   if (/^\d{1,12}$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
   const at = Date.parse(text)
   // `Date.parse` reads much that is no date; an HTTP date always has letters.
   if (Number.isNaN(at) || !/[A-Za-z]/.test(text)) return Effect.undefined
   return Effect.map(Clock.currentTimeMillis, (here) => {
-    const there = date === undefined ? Number.NaN : Date.parse(date)
+    const there = date === undefined || date.length > 64 ? Number.NaN : Date.parse(date)
     return Duration.millis(Math.max(0, at - (Number.isNaN(there) ? here : there)))
   })
 }

@@ -20,7 +20,7 @@ import * as Redacted from "effect/Redacted"
 import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
 import type { Realm } from "./Realm.ts"
-import { ProtocolViolation, type RegistryError, Unauthorized } from "./RegistryError.ts"
+import { ProtocolViolation, type RegistryError } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 
 /**
@@ -148,10 +148,7 @@ const read = Effect.fnUntraced(function*(
       identified: wish.realm.isTrusted && wish.credential._tag !== "Anonymous",
       withheld: withheld(wish)
     })
-    // What the token server asks for is nothing that the registry has asked for.
-    return yield* error.reason._tag === "Unauthorized"
-      ? Failure.make(method, url, new Unauthorized({ ...error.reason, challenges: [] }))
-      : error
+    return yield* Failure.withoutChallenges(error)
   }
   const token = parse(yield* Failure.readText(method, url, response, 128 * 1024), response.headers["date"])
   return token ?? (yield* violation("the token server's reply holds no token"))

@@ -32,6 +32,7 @@ import { Denied, NoCredentials, ProtocolViolation, RegistryError, type Unauthori
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Token from "./Token.ts"
+import * as Warning from "./Warning.ts"
 
 /**
  * Who asks, and for what.
@@ -153,6 +154,7 @@ const make = Effect.gen(function*() {
   const origins = yield* Origin.Origins
   const tokens = yield* Token.make(http)
   const pauses = Pauses.make()
+  const warn = Warning.make()
 
   /** One request and its reply, once the origin takes requests. */
   const once = Effect.fnUntraced(function*(
@@ -166,6 +168,8 @@ const make = Effect.gen(function*() {
       HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
       hostname === registry.hostname || origins(host).internal === true
     )
+    const warning = response.headers["warning"]
+    if (warning !== undefined) yield* warn(host, warning)
     if (response.status === 429) yield* pauses.begin(origin, response)
     return response
   })
@@ -260,6 +264,7 @@ const make = Effect.gen(function*() {
           identified: sent?.identified ?? false,
           withheld: sent?.withheld
         })
+        if (!isOwn) return yield* Failure.withoutChallenges(error)
         return yield* attempt.isAnswered && sent?.isScoped === true ? denied(error) : error
       }
       const refusal = redirects >= maxRedirects

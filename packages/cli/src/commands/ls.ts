@@ -4,7 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { report } from "../Failed.ts"
+import { printable, report } from "../Failed.ts"
 
 export const ls = Command.make(
   "ls",
@@ -12,6 +12,6 @@ export const ls = Command.make(
   ({ repository }) =>
     report(Effect.gen(function*() {
       const remote = yield* Remote
-      yield* Stream.runForEach(remote.list(repository), (tag) => Console.log(tag))
+      yield* Stream.runForEach(remote.list(repository), (tag) => Console.log(printable(tag)))
     }))
 ).pipe(Command.withDescription("Lists the tags of a repository"))

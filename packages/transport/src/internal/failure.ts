@@ -161,3 +161,13 @@ export const fromResponse = (
       }
     }
   })
+
+/** The failure of a request that somebody else was asked: what they challenge is not for the registry to be answered. */
+export const withoutChallenges = (error: RegistryError): RegistryError =>
+  error.reason._tag === "Unauthorized"
+    ? new RegistryError({
+      method: error.method,
+      url: error.url,
+      reason: new Unauthorized({ ...error.reason, challenges: [] })
+    })
+    : error
