@@ -17,6 +17,8 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
 import { createServer } from "node:http"
 
 /** Of the connection, not of the message. */
@@ -53,15 +55,35 @@ const pass = (client: HttpClient.HttpClient, upstream: string) =>
       : HttpServerResponse.stream(response.stream, { status: response.status, headers: rest, ...told })
   })
 
-/** Cuts the connection without a word. */
-const cut = Effect.gen(function*() {
-  const request = yield* HttpServerRequest.HttpServerRequest
-  NodeHttpServerRequest.toIncomingMessage(request).socket.destroy()
-  return yield* Effect.never
-})
+/** Cuts the connection of the request that is answered. */
+const cut = (request: HttpServerRequest.HttpServerRequest, error: unknown) =>
+  Effect.sync(() => {
+    const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+    if (Predicate.hasProperty(error, "reset") && error.reset === false) socket.destroy()
+    else socket.resetAndDestroy()
+  })
+
+/** What breaks on one side breaks on the other, as it broke there. */
+const breaking = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.matchEffect(app, {
+      onFailure: (error) => Effect.andThen(cut(request, error), Effect.never),
+      onSuccess: (response) =>
+        Effect.succeed(
+          response.body._tag !== "Stream"
+            ? response
+            : HttpServerResponse.stream(Stream.tapError(response.body.stream, (error) => cut(request, error)), {
+              status: response.status,
+              headers: response.headers,
+              ...(response.body.contentLength === undefined ? {} : { contentLength: response.body.contentLength })
+            })
+        )
+    }))
 
 export interface Options {
-  readonly faults: ReadonlyArray<Fault.Fault>
+  readonly plan: Fault.Plan
   /** The port; any that is free unless given. */
   readonly port?: number
   /** How long a connection that is not used stays open, in milliseconds. */
@@ -71,10 +93,7 @@ export interface Options {
 /** Listens until its scope is closed; gives its `host:port`. */
 export const make = Effect.fnUntraced(function*(upstream: string, options: Options) {
   const client = Context.get(yield* Layer.build(NodeHttp.layer), HttpClient.HttpClient)
-  const app = Fault.guard(pass(client, upstream), Fault.plan(...options.faults)).pipe(
-    // What breaks on one side breaks on the other.
-    Effect.catchTags({ Disconnected: () => cut, HttpClientError: () => cut })
-  )
+  const app = breaking(Fault.guard(pass(client, upstream), options.plan))
   const node = createServer()
   node.requestTimeout = 0
   node.keepAliveTimeout = options.keepAlive ?? 75_000

@@ -30,7 +30,7 @@ export type Action =
   | { readonly _tag: "Reset"; readonly after: number | "reply" }
   | { readonly _tag: "Stall"; readonly after: number | undefined }
   | { readonly _tag: "StallUpload"; readonly after: number }
-  | { readonly _tag: "Truncate"; readonly after: number; readonly clean: boolean }
+  | { readonly _tag: "Truncate"; readonly after: number; readonly end: "close" | "reset" | "clean" }
   | { readonly _tag: "Corrupt"; readonly at: number }
   | { readonly _tag: "Trickle"; readonly after: number; readonly bytesPerSecond: number }
   | { readonly _tag: "Overlong"; readonly by: number }
@@ -177,13 +177,14 @@ export const stall = (after?: number | undefined): Fault => new Fault({ _tag: "S
 export const stallUpload = (after: number): Fault => new Fault({ _tag: "StallUpload", after })
 
 /**
- * Cuts the connection within the reply's body. A `clean` cut looks like the end of a body whose length nobody said.
+ * Cuts the connection within the reply's body: `close` ends it early, `reset` is what a broken link or a killed peer looks
+ * like, and `clean` the end of a body whose length nobody said.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const truncate = (after: number, options: { readonly clean?: boolean } = {}): Fault =>
-  new Fault({ _tag: "Truncate", after, clean: options.clean ?? false })
+export const truncate = (after: number, options: { readonly end?: "close" | "reset" | "clean" } = {}): Fault =>
+  new Fault({ _tag: "Truncate", after, end: options.end ?? "close" })
 
 /**
  * Flips one bit of the reply's body.
@@ -239,16 +240,20 @@ export const latency = (duration: Duration.Input): Fault =>
   new Fault({ _tag: "Latency", duration: Duration.fromInputUnsafe(duration) })
 
 /**
- * A connection that was cut before there was a reply. Whoever serves the registry cuts it.
+ * A connection that was cut, before there was a reply or within its body. Whoever serves the registry cuts it.
  *
  * @category errors
  * @since 1.0.0
  */
 export class Disconnected extends Schema.Error<Disconnected>("@effect-oci/registry/Fault/Disconnected")({
-  _tag: Schema.tag("Disconnected")
+  _tag: Schema.tag("Disconnected"),
+  /**
+   * Reset, or closed as if all had been said.
+   */
+  reset: Schema.Boolean
 }) {
   override get message(): string {
-    return "the connection was reset"
+    return this.reset ? "the connection was reset" : "the connection was closed"
   }
 }
 
@@ -338,7 +343,7 @@ export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R
           const cut = action.after === "reply" ? request : Body.cutRequest(request, action.after, Stream.fail("cut"))
           yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, cut)
         }
-        return yield* new Disconnected()
+        return yield* new Disconnected({ reset: true })
       case "Stall":
         return action.after === undefined ? yield* Effect.never : Body.stall(yield* app, action.after)
       case "StallUpload":
@@ -352,7 +357,9 @@ export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R
           Effect.never
         )
       case "Truncate":
-        return Body.truncate(yield* app, action.after, action.clean)
+        return action.end === "clean"
+          ? Body.endEarly(yield* app, action.after)
+          : Body.truncate(yield* app, action.after, new Disconnected({ reset: action.end === "reset" }))
       case "Corrupt":
         return Body.corrupt(yield* app, action.at)
       case "Trickle":

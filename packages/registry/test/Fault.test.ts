@@ -188,7 +188,7 @@ describe("Fault", () => {
 
     it.effect("ends it early, as if that were all", () =>
       Effect.gen(function*() {
-        yield* broken(Fault.truncate(5, { clean: true }).on("GET"))
+        yield* broken(Fault.truncate(5, { end: "clean" }).on("GET"))
         const response = yield* get(blob)
         assert.isUndefined(response.headers["content-length"])
         assert.strictEqual(yield* response.text, "hello")

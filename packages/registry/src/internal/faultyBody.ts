@@ -9,8 +9,6 @@ import type { Reply } from "./reply.ts"
 
 type Bytes = Stream.Stream<Uint8Array, unknown>
 
-const cut = Stream.fail(new Error("the connection was reset"))
-
 /** The first bytes of a body, then something else. */
 const first = <E, E2>(
   bytes: Stream.Stream<Uint8Array, E>,
@@ -55,12 +53,11 @@ const unknownLength = { "content-length": undefined }
 export const stall = (reply: Reply, after: number): Reply =>
   mapBody(reply, (bytes) => first(bytes, after, Stream.never))
 
-export const truncate = (reply: Reply, after: number, clean: boolean): Reply =>
-  mapBody(
-    reply,
-    (bytes) => first<unknown, unknown>(bytes, after, clean ? Stream.empty : cut),
-    clean ? unknownLength : {}
-  )
+export const truncate = (reply: Reply, after: number, cut: Error): Reply =>
+  mapBody(reply, (bytes) => first(bytes, after, Stream.fail(cut)))
+
+export const endEarly = (reply: Reply, after: number): Reply =>
+  mapBody(reply, (bytes) => first(bytes, after, Stream.empty), unknownLength)
 
 export const corrupt = (reply: Reply, at: number): Reply =>
   mapBody(reply, (bytes) =>

@@ -13,8 +13,14 @@ export interface Case {
   readonly outage?: number
   /** Fails in place of succeeding. */
   readonly fails?: true
+  /** After how many milliseconds the target closes a connection that is not used. */
+  readonly idle?: number
+  /** Needs a target that others do not make: with tokens that it forgets, with relative locations. */
+  readonly ours?: true
   /** In seconds; 20 unless said. */
   readonly within?: number
+  /** In seconds: whoever asks for patience gets it. */
+  readonly least?: number
   readonly down?: number
   readonly up?: number
 }
@@ -30,7 +36,8 @@ const commit = (fault: Fault.Fault) => fault.on("PUT", "/blobs/uploads/")
 const put = (fault: Fault.Fault) => fault.on("PUT", "/manifests/")
 const error = (code: string) => JSON.stringify({ errors: [{ code }] })
 
-export const cases = (size: number): ReadonlyArray<Case> => {
+/** The cases for a layer of this size, where it is this time, in milliseconds. */
+export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
   const half = size / 2
   // What a chunk of the wire may cost again after each cut.
   const again = 80 * 1024 / size
@@ -41,14 +48,15 @@ export const cases = (size: number): ReadonlyArray<Case> => {
 
   return [
     { name: "baseline" },
-    { name: "pull: reset at 50 %", source: [blob(Fault.truncate(half))], down: 1 + again },
+    { name: "pull: reset at 50 %", source: [blob(Fault.truncate(half, { end: "reset" }))], down: 1 + again },
     {
       name: "pull: reset at 50 % of the rest, 3 times",
-      source: halves((at) => blob(Fault.truncate(at)), 3),
+      source: halves((at) => blob(Fault.truncate(at, { end: "reset" })), 3),
       down: 1 + 3 * again
     },
+    { name: "pull: short body", source: [blob(Fault.truncate(half))], down: 1 + again },
     { name: "pull: short body, 4 times", source: halves((at) => blob(Fault.truncate(at)), 4), down: 1 + 4 * again },
-    { name: "pull: clean early end", source: [blob(Fault.truncate(half, { clean: true }))], down: 1 + again },
+    { name: "pull: clean early end", source: [blob(Fault.truncate(half, { end: "clean" }))], down: 1 + again },
     { name: "pull: overlong body, +1 MiB", source: [blob(Fault.overlong(1024 * 1024))], down: 1 + again },
     { name: "pull: stall at 50 %", source: [blob(Fault.stall(half))], down: 1 + again, within: 35 },
     { name: "pull: no answer at all", source: [blob(Fault.stall())], within: 35 },
@@ -85,8 +93,12 @@ export const cases = (size: number): ReadonlyArray<Case> => {
       name: `pull: blob ${status}, twice`,
       source: [blob(Fault.status(status)).times(2)]
     })),
-    { name: "pull: blob 429, Retry-After 2", source: [blob(Fault.rateLimit(2))] },
-    { name: "pull: blob 429, Retry-After a date", source: [blob(Fault.rateLimit("Thu, 01 Jan 1970 00:00:02 GMT"))] },
+    { name: "pull: blob 429, Retry-After 2", source: [blob(Fault.rateLimit(2))], least: 2 },
+    {
+      name: "pull: blob 429, Retry-After a date",
+      source: [blob(Fault.rateLimit(new Date(now + 2000).toUTCString()))],
+      least: 1
+    },
     { name: "pull: manifest 404", source: [Fault.status(404).on("*", "/manifests/")], fails: true, down: 0, up: 0 },
     { name: "pull: manifest 503, twice", source: [Fault.status(503).on("GET", "/manifests/").times(2)] },
     { name: "pull: refused for 2 s", outage: 2 },
@@ -116,7 +128,7 @@ export const cases = (size: number): ReadonlyArray<Case> => {
     { name: "push: 503 before the body", target: [upload(Fault.status(503))], down: 1 + again, up: 1 + again },
     { name: "push: POST 503, twice", target: [open(Fault.status(503)).times(2)] },
     { name: "push: POST reset", target: [open(Fault.reset())] },
-    { name: "push: POST 429, Retry-After 2", target: [open(Fault.rateLimit(2))] },
+    { name: "push: POST 429, Retry-After 2", target: [open(Fault.rateLimit(2))], least: 2 },
     {
       name: "push: upload 429, Retry-After 2",
       target: [upload(Fault.status(429, { late: true, headers: { "retry-after": "2" } }))],
@@ -131,6 +143,7 @@ export const cases = (size: number): ReadonlyArray<Case> => {
       name: "push: 202 to a PATCH without Location and Range",
       target: [upload(Fault.headers({ location: undefined, range: undefined }))]
     }]),
+    { name: "push: relative Location", ours: true },
     { name: "push: blob committed, reply lost", target: [commit(Fault.lostReply)] },
     { name: "push: manifest 502, twice", target: [put(Fault.status(502)).times(2)] },
     { name: "push: manifest committed, reply lost", target: [put(Fault.lostReply)] },
@@ -138,9 +151,16 @@ export const cases = (size: number): ReadonlyArray<Case> => {
       name: "push: manifest not complete yet, twice",
       target: [put(Fault.status(404, { body: error("MANIFEST_BLOB_UNKNOWN") })).times(2)]
     },
-    { name: "push: token expired at the upload", target: [upload(Fault.forget("authorization"))], down: 2, up: 2 },
-    { name: "push: token expired at the POST", target: [open(Fault.forget("authorization"))] },
-    { name: "push: token expired at the manifest", target: [put(Fault.forget("authorization"))] },
+    {
+      name: "push: token expired at the upload",
+      ours: true,
+      target: [upload(Fault.forget("authorization"))],
+      down: 2,
+      up: 2
+    },
+    { name: "push: token expired at the POST", ours: true, target: [open(Fault.forget("authorization"))] },
+    { name: "push: token expired at the manifest", ours: true, target: [put(Fault.forget("authorization"))] },
+    { name: "push: idle connections closed after 1 ms", idle: 1 },
     {
       name: "push: 413 before the body",
       target: [upload(Fault.status(413))],
@@ -152,3 +172,7 @@ export const cases = (size: number): ReadonlyArray<Case> => {
     { name: "pull: HEAD without a length", source: [Fault.headers({ "content-length": "0" }).on("HEAD").always()] }
   ]
 }
+
+/** How many requests meet the faults of a case at least. */
+export const strikes = ({ source = [], target = [] }: Case): number =>
+  [...source, ...target].reduce((sum, { count }) => sum + (count === Infinity ? 1 : count), 0)

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
-import { type Case, cases, sizes } from "./cases.ts"
+import { type Case, cases, sizes, strikes } from "./cases.ts"
 import * as Wire from "./wire.ts"
 
 const from = "source.test/app:1"
@@ -84,10 +84,6 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
 
 const slack = 0.001
 
-/** How many requests meet the faults of a case at least. */
-const strikes = ({ source = [], target = [] }: Case) =>
-  [...source, ...target].reduce((sum, { count }) => sum + (count === Infinity ? 1 : count), 0)
-
 describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
   const layer = blobs(size)
 
@@ -103,6 +99,7 @@ describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
         assert.deepStrictEqual(tags, ["1"])
       }
       assert.isAtMost(seconds, fault.within ?? 20)
+      assert.isAtLeast(seconds, fault.least ?? 0)
       assert.isAtMost(down, (fault.down ?? 1) + slack)
       assert.isAtMost(up, (fault.up ?? 1) + slack)
     }).pipe(Effect.provide(registries)))
