@@ -70,8 +70,9 @@ describe("Json", () => {
 
   it.prop("reads indented documents alike", [Schema.fromJsonString(Schema.Json)], ([value]) => {
     const text = JSON.stringify(value, undefined, "\t\r\n ")
-    if (/\\ud[89a-f]/.test(text)) return
-    assert.strictEqual(JSON.stringify(Result.getOrThrow(parse(text))), JSON.stringify(value))
+    const result = parse(text)
+    if (Result.isFailure(result) && strictness.test(result.failure.detail)) return
+    assert.strictEqual(JSON.stringify(Result.getOrThrow(result)), JSON.stringify(value))
   })
 
   it.prop("never throws on any bytes", [
