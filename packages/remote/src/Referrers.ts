@@ -50,27 +50,6 @@ export interface Options {
  */
 export const tagOf = (subject: Digest.Digest): Tag.Tag => Fallback.tagOf(subject)
 
-/**
- * A manifest as it stands in a list of referrers: with its artifact type and annotations.
- *
- * @category constructors
- * @since 1.0.0
- */
-export const referrerOf = (
-  descriptor: Descriptor.Descriptor,
-  document: Document.Manifest | Document.ImageIndex
-): Descriptor.Descriptor => {
-  const artifactType = document.artifactType ??
-    (document._tag === "Manifest" ? document.config.mediaType : undefined)
-  return {
-    mediaType: document.mediaType,
-    digest: descriptor.digest,
-    size: document.bytes.length,
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(Object.keys(document.annotations).length === 0 ? {} : { annotations: document.annotations })
-  }
-}
-
 // 404 is what the specification has for it; Artifactory says 406, others 400, 405, and old Harbors 401.
 const isNoEndpoint = ({ status }: RegistryError): boolean =>
   status === 404 || status === 400 || status === 405 || status === 406 || status === 501 || status === 401
@@ -165,7 +144,7 @@ const keepsLists = Effect.fnUntraced(function*(
  *
  * `hasReferrers` is what the registry said of it: where it keeps the list, there is nothing to do. Where it does not, the list
  * under the fallback tag is changed: read, merged, written if nobody else has written it meanwhile, and read again. What
- * changes one list at the same time in this program is one change.
+ * changes one list at the same time in this program is one change. What the list holds already is `present`.
  *
  * @category writing
  * @since 1.0.0
@@ -175,9 +154,9 @@ export const add = Effect.fn("Referrers.add")(function*(
   subject: Digest.Digest,
   referrer: Descriptor.Descriptor,
   hasReferrers: boolean
-): Effect.fn.Return<void, RegistryError, Transport> {
-  if (hasReferrers && (yield* keepsLists(repository, subject))) return
-  yield* Fallback.change(repository, subject, referrer.digest, referrer)
+): Effect.fn.Return<"present" | "sent", RegistryError, Transport> {
+  if (hasReferrers && (yield* keepsLists(repository, subject))) return "present"
+  return (yield* Fallback.change(repository, subject, referrer.digest, referrer)) ? "sent" : "present"
 })
 
 /**

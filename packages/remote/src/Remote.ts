@@ -4,35 +4,38 @@
  * @since 1.0.0
  */
 import { ContentError, Invalid } from "@effect-oci/content/ContentError"
-import * as Copy from "@effect-oci/content/Copy"
 import type { CopyError } from "@effect-oci/content/CopyError"
 import type { Source, Store } from "@effect-oci/content/Store"
-import type * as WriteGraph from "@effect-oci/content/WriteGraph"
+import * as WriteGraph from "@effect-oci/content/WriteGraph"
+import type * as WriteNode from "@effect-oci/content/WriteNode"
 import type { NameError } from "@effect-oci/name/NameError"
 import * as Reference from "@effect-oci/name/Reference"
 import * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
 import * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
-import * as Platform from "@effect-oci/spec/Platform"
+import type * as Platform from "@effect-oci/spec/Platform"
 import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Artifact from "./Artifact.ts"
+import * as Attachment from "./Attachment.ts"
 import * as Blobs from "./Blobs.ts"
 import * as Catalog from "./Catalog.ts"
 import * as Documents from "./Documents.ts"
+import * as Extent from "./Extent.ts"
 import * as Image from "./Image.ts"
 import * as ImageIndex from "./ImageIndex.ts"
 import * as Deletion from "./internal/deletion.ts"
+import * as PlatformInput from "./internal/platform.ts"
 import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
 import * as RemoteStore from "./RemoteStore.ts"
+import * as Sync from "./Sync.ts"
 import * as Tags from "./Tags.ts"
 
 /**
@@ -92,6 +95,18 @@ export interface Copied extends WriteGraph.Report {
    * The target, with the digest that is there now.
    */
   readonly reference: Reference.Reference
+}
+
+/**
+ * What would be copied, and where to.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Planned {
+  readonly descriptor: Descriptor.Descriptor
+  readonly reference: Reference.Reference
+  readonly plan: WriteGraph.Plan
 }
 
 /**
@@ -165,7 +180,31 @@ export class Remote extends Context.Service<Remote, {
   readonly copy: (
     from: Copyable,
     to: Input,
-    options?: Copy.Options | undefined
+    options?: Extent.Options | undefined
+  ) => Effect.Effect<Copied, ContentError | CopyError | NameError>
+  /**
+   * What a copy would write, and in which order; nothing is written. `WriteGraph` runs a plan, draws it and sums it up.
+   */
+  readonly plan: (
+    from: Copyable,
+    to: Input,
+    options?: Extent.Options | undefined
+  ) => Effect.Effect<Planned, ContentError | CopyError | NameError>
+  /**
+   * Brings the tags of a repository to another one, and tells of each as it is done. One that fails stops no other.
+   */
+  readonly sync: (
+    from: Repository.Repository | string,
+    to: Repository.Repository | string,
+    options?: Sync.Options | undefined
+  ) => Stream.Stream<Sync.Synced, RegistryError | NameError>
+  /**
+   * Writes an artifact that is about what the reference stands for.
+   */
+  readonly attach: (
+    subject: Input,
+    attachment: Omit<Attachment.Attachment, "subject">,
+    options?: WriteGraph.Options | undefined
   ) => Effect.Effect<Copied, ContentError | CopyError | NameError>
   /**
    * Names what a reference stands for a second time, in the same repository.
@@ -214,16 +253,6 @@ const registryOf = (input: Registry.Registry | string): Effect.Effect<Registry.R
 const invalid = (location: string, detail: string) =>
   new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
 
-const platformOf = (
-  input: string | Platform.Platform
-): Effect.Effect<Platform.Platform, ContentError> => {
-  if (typeof input === "object") return Effect.succeed(input)
-  return Result.match(Platform.parse(input), {
-    onFailure: (error) => Effect.fail(invalid("platform", error.message)),
-    onSuccess: Effect.succeed
-  })
-}
-
 const make = Effect.gen(function*() {
   const services = Context.make(Transport, yield* Transport)
 
@@ -265,6 +294,36 @@ const make = Effect.gen(function*() {
     return { digest, repository, store }
   })
 
+  /** What is copied, and the roots of the graph that copies it. */
+  const prepare = Effect.fnUntraced(function*(from: Copyable, to: Input, options?: Extent.Options) {
+    const { digest, repository, tag } = yield* referenceOf(to)
+    const placed = typeof from === "string" || Reference.isReference(from)
+      ? yield* Effect.flatMap(
+        open(from),
+        ({ identifier, store }) => Effect.map(store.resolve(identifier), (descriptor) => ({ store, descriptor }))
+      )
+      : from
+    const tags = [...(options?.tags ?? []), ...(tag === undefined ? [] : [tag])]
+    const { descriptor, roots } = yield* Extent.of(placed, { ...options, tags })
+    if (digest !== undefined && digest !== descriptor.digest) {
+      return yield* invalid(repository.name, `the target is named by ${digest}, the source is ${descriptor.digest}`)
+    }
+    if (digest === undefined && tags.length === 0) {
+      return yield* invalid(repository.name, "the reference names neither a tag nor a digest")
+    }
+    // With something that has to be there before the tags are, they cannot be set with the manifest.
+    const isAlone = options?.referrers !== true && options?.digestTags !== true && options?.follow === undefined
+    const target = yield* RemoteStore.make(repository, {
+      isTarget: true,
+      tags: isAlone ? { of: descriptor.digest, names: tags } : undefined
+    }).pipe(Effect.provideContext(services))
+    return {
+      descriptor,
+      reference: Reference.make(repository, { tag, digest: descriptor.digest }),
+      roots: WriteGraph.to(target, roots)
+    }
+  })
+
   return Remote.of({
     store: (repository, options) =>
       Effect.flatMap(
@@ -277,12 +336,12 @@ const make = Effect.gen(function*() {
       return yield* store.resolve(identifier)
     }),
     image: Effect.fn("Remote.image")(function*(input, options) {
-      const platform = yield* platformOf(options?.platform ?? "linux/amd64")
+      const platform = yield* PlatformInput.of(options?.platform ?? "linux/amd64")
       const { documents, root } = yield* read(input)
       return yield* Image.read(documents, root, platform)
     }),
     images: Effect.fn("Remote.images")(function*(input, options) {
-      const platforms = yield* Effect.forEach(options.platforms, platformOf)
+      const platforms = yield* Effect.forEach(options.platforms, PlatformInput.of)
       const { documents, root } = yield* read(input)
       return yield* Image.all(documents, root, platforms)
     }),
@@ -314,25 +373,50 @@ const make = Effect.gen(function*() {
         return Referrers.list(reference.repository, digest, options).pipe(Stream.provideContext(services))
       })),
     copy: Effect.fn("Remote.copy")(function*(from, to, options) {
-      const target = yield* open(to, { isTarget: true })
-      const source = typeof from === "string" || Reference.isReference(from)
-        ? yield* Effect.flatMap(
-          open(from),
-          ({ identifier, store }) => Effect.map(store.resolve(identifier), (descriptor) => ({ store, descriptor }))
-        )
-        : from
-      const { digest, repository, tag } = target.reference
-      if (digest !== undefined && digest !== source.descriptor.digest) {
-        return yield* invalid(
-          target.store.location,
-          `the target is named by ${digest}, the source is ${source.descriptor.digest}`
-        )
+      const { descriptor, reference, roots } = yield* prepare(from, to, options)
+      return { ...(yield* WriteGraph.run(roots, options)), descriptor, reference }
+    }),
+    plan: Effect.fn("Remote.plan")(function*(from, to, options) {
+      const { descriptor, reference, roots } = yield* prepare(from, to, options)
+      return { descriptor, reference, plan: yield* WriteGraph.plan(roots, options) }
+    }),
+    sync: (from, to, options) =>
+      Stream.unwrap(Effect.gen(function*() {
+        const source = yield* repositoryOf(from)
+        const target = yield* repositoryOf(to)
+        const named = (tag: string) =>
+          Effect.map(Effect.fromResult(Tag.parse(tag)), (tag) => ({
+            from: Reference.make(source, { tag }),
+            to: Reference.make(target, { tag })
+          }))
+        return Sync.run({
+          tags: Tags.list(source).pipe(Stream.provideContext(services)),
+          copy: Effect.fnUntraced(function*(tag, options) {
+            const { from, to } = yield* named(tag)
+            const { descriptor, roots } = yield* prepare(from, to, options)
+            return { ...(yield* WriteGraph.run(roots, options)), digest: descriptor.digest }
+          }),
+          plan: Effect.fnUntraced(function*(tag, options) {
+            const { from, to } = yield* named(tag)
+            const { descriptor, roots } = yield* prepare(from, to, options)
+            return { digest: descriptor.digest, plan: yield* WriteGraph.plan(roots, options) }
+          })
+        }, options)
+      })),
+    attach: Effect.fn("Remote.attach")(function*(input, attachment, options) {
+      const { identifier, reference, store } = yield* open(input, { isTarget: true })
+      const subject = yield* store.resolve(identifier)
+      let written: Descriptor.Descriptor | undefined
+      const artifact = yield* Attachment.node({ ...attachment, subject })
+      const node: WriteNode.WriteNode = {
+        ...artifact,
+        write: (context) =>
+          Effect.tap(artifact.write(context), ({ descriptor }) => Effect.sync(() => written = descriptor))
       }
-      const report = yield* Copy.copy(source.store, target.store, source.descriptor, {
-        ...options,
-        tags: [...(options?.tags ?? []), ...(tag === undefined ? [] : [tag])]
-      })
-      return { ...report, reference: Reference.make(repository, { tag, digest: source.descriptor.digest }) }
+      const report = yield* WriteGraph.run(WriteGraph.to(store, [node]), options)
+      // A run that succeeds has written all its roots.
+      const descriptor = written!
+      return { ...report, descriptor, reference: Reference.make(reference.repository, { digest: descriptor.digest }) }
     }),
     tag: Effect.fn("Remote.tag")(function*(input, name) {
       const tag = yield* Effect.fromResult(Tag.parse(name))

@@ -14,24 +14,25 @@ import {
   Unsupported
 } from "@effect-oci/content/ContentError"
 import type { Store } from "@effect-oci/content/Store"
+import * as Successors from "@effect-oci/content/Successors"
 import * as Verify from "@effect-oci/content/Verify"
 import type * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
+import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
-import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { isRegistryError, type RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import { Foreign } from "./Foreign.ts"
 import * as Request from "./internal/request.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
+import * as Tags from "./Tags.ts"
 import * as Uploads from "./Uploads.ts"
 
 /**
@@ -93,6 +94,28 @@ export interface Options {
    * @default false
    */
   readonly isTarget?: boolean | undefined
+  /**
+   * Tags that a manifest is going to be given: they are set with it, where the registry can, instead of by a request of their
+   * own.
+   */
+  readonly tags?: { readonly of: Digest.Digest; readonly names: ReadonlyArray<Tag.Tag> } | undefined
+}
+
+/**
+ * A repository as a place.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface RemoteStore extends Store {
+  /**
+   * All its tags, page by page.
+   */
+  readonly tags: Stream.Stream<string, ContentError>
+  /**
+   * The size of a blob of which only the digest is known.
+   */
+  readonly sizeOf: (digest: Digest.Digest) => Effect.Effect<number, ContentError>
 }
 
 /**
@@ -108,8 +131,8 @@ export interface Options {
 export const make = (
   repository: Repository.Repository,
   options?: Options | undefined
-): Effect.Effect<Store, never, Transport> =>
-  Effect.map(Transport, (transport): Store => {
+): Effect.Effect<RemoteStore, never, Transport> =>
+  Effect.map(Transport, (transport): RemoteStore => {
     const location = repository.name
     const services = Context.make(Transport, transport).pipe(
       Context.add(Request.Reading, options?.isTarget === true ? "push" : "pull")
@@ -122,9 +145,24 @@ export const make = (
         (error) => isRegistryError(error) ? contentError("write", location)(error) : error
       )
 
+    // What this store has done with a manifest's push, and need not be done again.
+    const tagged = new Set<Tag.Tag>()
+    const referred = new Set<Digest.Digest>()
+    const put = Effect.fnUntraced(function*(descriptor: Descriptor.Descriptor, bytes: Uint8Array) {
+      const names = options?.tags?.of === descriptor.digest ? options.tags.names : []
+      const said = yield* putManifest(repository, descriptor, bytes, names)
+      for (const name of names) if (said.tags.includes(name)) tagged.add(name)
+      referred.add(descriptor.digest)
+    })
+
     return {
       location,
       repository: Option.some(repository),
+      tags: Tags.list(repository).pipe(
+        Stream.provideContext(services),
+        Stream.mapError(contentError("list", location))
+      ),
+      sizeOf: (digest) => run("resolve", Blobs.size(repository, digest)),
       resolve: (identifier) => run("resolve", Manifests.head(repository, identifier)),
       fetch: (descriptor, offset = 0) => {
         const verified = Verify.stream(descriptor, { location, offset })
@@ -156,7 +194,7 @@ export const make = (
         MediaType.isDocument(descriptor.mediaType)
           ? body(0).pipe(
             Bytes.collect({ location }),
-            Effect.tap((bytes) => run("write", putManifest(repository, descriptor, bytes))),
+            Effect.tap((bytes) => run("write", put(descriptor, bytes))),
             Effect.as("sent" as const)
           )
           : mapped(Uploads.push(repository, descriptor, body, options)),
@@ -165,16 +203,18 @@ export const make = (
           Stream.provideContext(services),
           Stream.mapError(contentError("list", location))
         ),
-      pushStream: (body) => mapped(Uploads.pushStream(repository, body)),
-      tag: (descriptor, tag, options) =>
-        run(
-          "tag",
-          (options?.bytes !== undefined
-            ? Effect.succeed(options.bytes)
-            : Effect.map(Manifests.get(repository, descriptor.digest), ({ bytes }) => bytes)).pipe(
-              Effect.flatMap((bytes) => Manifests.put(repository, tag, descriptor, bytes))
-            )
-        )
+      refer: (subject, referrer) =>
+        referred.has(referrer.digest)
+          ? Effect.succeed("present")
+          : run("write", Referrers.add(repository, subject, referrer, true)),
+      pushStream: (body, options) => mapped(Uploads.pushStream(repository, body, options)),
+      tag: (descriptor, tag, options) => {
+        if (tagged.delete(tag)) return Effect.void
+        const bytes = options?.bytes !== undefined
+          ? Effect.succeed(options.bytes)
+          : Effect.map(Manifests.get(repository, descriptor.digest), ({ bytes }) => bytes)
+        return run("tag", Effect.flatMap(bytes, (bytes) => Manifests.put(repository, tag, descriptor, bytes)))
+      }
     }
   })
 
@@ -197,13 +237,15 @@ const orForeign = (descriptor: Descriptor.Descriptor, offset: number) =>
 const putManifest = Effect.fnUntraced(function*(
   repository: Repository.Repository,
   descriptor: Descriptor.Descriptor,
-  bytes: Uint8Array
-): Effect.fn.Return<void, RegistryError, Transport> {
-  const { hasReferrers } = yield* Manifests.put(repository, descriptor.digest, descriptor, bytes)
-  const document = Result.getOrUndefined(Document.parse(bytes, descriptor.mediaType))
-  if (document === undefined || document._tag === "Opaque" || document.subject === undefined) return
-  const referrer = Referrers.referrerOf(descriptor, document)
-  yield* Referrers.add(repository, document.subject.digest, referrer, hasReferrers)
+  bytes: Uint8Array,
+  tags: ReadonlyArray<Tag.Tag>
+): Effect.fn.Return<Manifests.Put, RegistryError, Transport> {
+  const said = yield* Manifests.put(repository, descriptor.digest, descriptor, bytes, { tags })
+  const referrer = Option.getOrUndefined(Successors.referrer(descriptor, bytes))
+  if (referrer !== undefined) {
+    yield* Referrers.add(repository, referrer.subject, referrer.descriptor, said.hasReferrers)
+  }
+  return said
 })
 
 /**

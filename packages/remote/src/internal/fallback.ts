@@ -68,13 +68,13 @@ interface Waiting {
   users: number
 }
 
-/** Adds a referrer to the list, or takes it out. */
+/** Adds a referrer to the list, or takes it out; whether there was anything to do. */
 export const change = Effect.fnUntraced(function*(
   repository: Repository.Repository,
   subject: Digest.Digest,
   referrer: Digest.Digest,
   to: Descriptor.Descriptor | undefined
-): Effect.fn.Return<void, RegistryError, Transport> {
+): Effect.fn.Return<boolean, RegistryError, Transport> {
   const known = yield* Known.of(repository)
   const lists = known.lists as Map<string, Waiting>
   const key = `${repository.path} ${subject}`
@@ -84,7 +84,7 @@ export const change = Effect.fnUntraced(function*(
   list.changes.set(referrer, to)
   // Whoever comes to it first writes for all that wait, so that the others find nothing left to do.
   const turn = Effect.suspend(() => {
-    if (!list.changes.has(referrer)) return Effect.void
+    if (!list.changes.has(referrer)) return Effect.succeed(true)
     const changes: Changes = new Map(list.changes)
     list.changes.clear()
     return Effect.onError(
@@ -96,7 +96,7 @@ export const change = Effect.fnUntraced(function*(
         })
     )
   })
-  yield* list.gate.withPermit(turn).pipe(
+  return yield* list.gate.withPermit(turn).pipe(
     Effect.onInterrupt(() => Effect.sync(() => void list.changes.delete(referrer))),
     Effect.ensuring(Effect.sync(() => {
       if (--list.users === 0) lists.delete(key)
@@ -135,7 +135,7 @@ const write = (
   repository: Repository.Repository,
   subject: Digest.Digest,
   changes: Changes
-): Effect.Effect<void, RegistryError, Transport> => {
+): Effect.Effect<boolean, RegistryError, Transport> => {
   const violation = (detail: string) =>
     new RegistryError({
       method: "PUT",
@@ -152,10 +152,11 @@ const write = (
     return { etag: list.success.etag, json, entries }
   })
 
+  let hasWritten = false
   const attempt = Effect.gen(function*() {
     const known = yield* Known.of(repository)
     const before = yield* entriesOf()
-    if (holds(before.entries, changes)) return
+    if (holds(before.entries, changes)) return hasWritten
     const entries = merge(before.entries, changes)
     const [spent] = yield* Effect.timed(
       store(repository, subject, { ...before.json, manifests: entries }, before.etag).pipe(
@@ -167,7 +168,9 @@ const write = (
     )
     // Where nobody is refused, one who read before this write and writes after it undoes it: such a one has written by then.
     if (!known.isConditional) yield* Effect.sleep(Duration.max(Duration.millis(100), Duration.times(spent, 2)))
+    hasWritten = true
     if (!holds((yield* entriesOf()).entries, changes)) return yield* new Overtaken()
+    return true
   })
 
   return Effect.retry(attempt, {
