@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * A place that may have credentials, and could not be read.
+ * A place that may have credentials, and could not be read or written.
  *
  * @category errors
  * @since 1.0.0
@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 export class AuthnError extends Schema.Error<AuthnError>("@effect-oci/authn/AuthnError")({
   _tag: Schema.tag("AuthnError"),
   /**
-   * A file's path, or a credential helper's name.
+   * A file's path, a variable, a credential helper's name or a cloud's.
    */
   source: Schema.String,
   reason: Schema.Literals([
@@ -33,7 +33,11 @@ export class AuthnError extends Schema.Error<AuthnError>("@effect-oci/authn/Auth
     /** it did not end in time */
     "HelperTimedOut",
     /** its output is not what the protocol says */
-    "HelperOutput"
+    "HelperOutput",
+    /** an endpoint of a cloud does not answer */
+    "Unreachable",
+    /** an endpoint of a cloud knows nobody of that name, or answers what it should not */
+    "Refused"
   ]),
   detail: Schema.String
 }) {

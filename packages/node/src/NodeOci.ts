@@ -3,11 +3,13 @@
  *
  * @since 1.0.0
  */
-import type * as Keychain from "@effect-oci/authn/Keychain"
+import * as CloudKeychain from "@effect-oci/authn/CloudKeychain"
+import * as Keychain from "@effect-oci/authn/Keychain"
 import * as MachineKeychain from "@effect-oci/authn/MachineKeychain"
 import * as Remote from "@effect-oci/remote/Remote"
 import * as Transport from "@effect-oci/transport/Transport"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NodeCompression from "./NodeCompression.ts"
 import * as NodeHasher from "./NodeHasher.ts"
@@ -22,17 +24,27 @@ import * as NodeHttp from "./NodeHttp.ts"
 export const layerWith = <E, R>(keychain: Layer.Layer<Keychain.Keychain, E, R>) =>
   Remote.layer.pipe(
     Layer.provideMerge(Transport.layer),
-    Layer.provideMerge(NodeHttp.layer),
     Layer.provideMerge(keychain),
+    Layer.provideMerge(NodeHttp.layer),
     Layer.provideMerge(NodeCompression.layer),
     Layer.provideMerge(NodeHasher.layer),
     Layer.provideMerge(NodeServices.layer)
   )
 
 /**
- * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of the machine.
+ * The credentials of the machine, and of the clouds that `EFFECT_OCI_KEYCHAINS` names.
  *
  * @category layers
  * @since 1.0.0
  */
-export const layer = layerWith(MachineKeychain.layer)
+export const keychain = Layer.unwrap(Effect.gen(function*() {
+  return Keychain.layer(Keychain.firstOf(yield* MachineKeychain.make(), yield* CloudKeychain.make))
+}))
+
+/**
+ * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of `keychain`.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layer = layerWith(keychain)

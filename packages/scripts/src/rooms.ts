@@ -47,8 +47,9 @@ const words: ReadonlyArray<{
     said: ({ kind, value }) => kind === "text" && value.includes("/v2/")
   },
   {
-    rule: `"authorization" is said only in transport and registry`,
-    rooms: ["transport", "registry"],
+    rule: `"authorization" is said only in authn, transport and registry`,
+    // authn: requests that are signed for AWS have no other form.
+    rooms: ["authn", "transport", "registry"],
     said: ({ kind, value }) =>
       kind === "text" && /\bauthorization\b/i.test(value) || kind === "key" && /^authorization$/i.test(value)
   },

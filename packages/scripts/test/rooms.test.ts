@@ -109,7 +109,7 @@ describe("rooms", () => {
       assert.deepStrictEqual(rules("remote", source), [])
     })
 
-    it("says authorization in two rooms, as a text or a key", () => {
+    it("says authorization in three rooms, as a text or a key", () => {
       const source = `const a = { authorization: 1 }\nconst b = ["Proxy-Authorization"]\nconst c = a.authorization`
       assert.deepStrictEqual(rules("remote", source), [`"authorization"`, `"authorization"`, `"authorization"`])
       assert.deepStrictEqual(rules("registry", source), [])

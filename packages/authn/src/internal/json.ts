@@ -32,3 +32,12 @@ export const formatLike = (before: string, value: unknown): string => {
   const indent = /\n([ \t]+)\S/.exec(before)?.[1] ?? (before.trim().length > 2 ? "" : "\t")
   return JSON.stringify(value, undefined, indent) + (/\n\s*$/.test(before) ? "\n" : "")
 }
+
+/** The value of a text that is read only. */
+export const parsePlain = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
