@@ -43,10 +43,19 @@ export interface Options {
    * @default false
    */
   readonly basicAuth?: boolean | undefined
+  /**
+   * Ask for tokens of a token server.
+   */
+  readonly tokenAuth?: {
+    readonly realm: string
+    readonly service: string
+    readonly issuer: string
+    readonly rootcertbundle: string
+  } | undefined
 }
 
 // Port 0: the kernel picks a free one and the registry logs it.
-const config = (folder: string, basicAuth: boolean) => ({
+const config = (folder: string, { basicAuth = false, tokenAuth }: Options) => ({
   version: "0.1",
   log: { level: "info", accesslog: { disabled: true } },
   storage: {
@@ -55,19 +64,20 @@ const config = (folder: string, basicAuth: boolean) => ({
     maintenance: { uploadpurging: { enabled: false } }
   },
   http: { addr: "127.0.0.1:0", secret: "interop" },
-  ...(basicAuth ? { auth: { htpasswd: { realm: "interop", path: `${folder}/htpasswd` } } } : {})
+  ...(basicAuth ? { auth: { htpasswd: { realm: "interop", path: `${folder}/htpasswd` } } } : {}),
+  ...(tokenAuth === undefined ? {} : { auth: { token: tokenAuth } })
 })
 
 /**
  * Starts a registry in a temporary folder and waits until it listens.
  */
 export const make = Effect.fnUntraced(function*(options: Options = {}) {
-  const { basicAuth = false, peer = "docker-registry" } = options
+  const { peer = "docker-registry" } = options
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: `${peer}-` })
   yield* fs.writeFileString(`${folder}/htpasswd`, htpasswd)
   // JSON is YAML
-  yield* fs.writeFileString(`${folder}/config.yml`, JSON.stringify(config(folder, basicAuth)))
+  yield* fs.writeFileString(`${folder}/config.yml`, JSON.stringify(config(folder, options)))
 
   const handle = yield* ChildProcess.make(Peer.locate(peer), ["serve", `${folder}/config.yml`], {
     stdin: "ignore",
