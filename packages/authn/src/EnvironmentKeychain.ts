@@ -1,6 +1,6 @@
 /**
- * The credentials of one registry, from the environment: `EFFECT_OCI_REGISTRY`, `EFFECT_OCI_USERNAME` and
- * `EFFECT_OCI_PASSWORD`.
+ * The credentials of a registry, from the environment: `EFFECT_OCI_REGISTRY`, `EFFECT_OCI_USERNAME` and
+ * `EFFECT_OCI_PASSWORD`; of two others, for where a copy comes from and goes to, with `SOURCE_` and `TARGET_` in their names.
  *
  * @since 1.0.0
  */
@@ -13,6 +13,27 @@ import * as CredentialKey from "./CredentialKey.ts"
 import * as Env from "./internal/env.ts"
 import * as Keychain from "./Keychain.ts"
 
+/** The credentials that three variables say. */
+const read = Effect.fnUntraced(function*(
+  prefix: string
+): Effect.fn.Return<Keychain.Resolve, Config.ConfigError> {
+  const registry = yield* Env.variable(`${prefix}REGISTRY`)
+  const username = yield* Env.variable(`${prefix}USERNAME`)
+  const password = yield* Env.secret(`${prefix}PASSWORD`)
+  const malformed = (name: string, detail: string): Keychain.Resolve => () =>
+    Effect.fail(new AuthnError({ source: prefix + name, reason: "Malformed", detail }))
+  if (registry === undefined) {
+    return username === undefined && password === undefined
+      ? Keychain.anonymous
+      : malformed("REGISTRY", `it must say which registry ${prefix}USERNAME and ${prefix}PASSWORD are for`)
+  }
+  if (CredentialKey.normalize(registry) === undefined) return malformed("REGISTRY", "it is not host[:port][/path]")
+  if (username === undefined) return malformed("USERNAME", `it is missing beside ${prefix}REGISTRY`)
+  return password === undefined
+    ? malformed("PASSWORD", `it is missing beside ${prefix}REGISTRY`)
+    : Keychain.fromEntries([[registry, Credential.basic(username, password)]])
+})
+
 /**
  * The keychain of the environment, as it is now.
  *
@@ -24,30 +45,10 @@ import * as Keychain from "./Keychain.ts"
  * @category constructors
  * @since 1.0.0
  */
-export const make: Effect.Effect<Keychain.Resolve, Config.ConfigError> = Effect.gen(function*() {
-  const registry = yield* Env.variable("EFFECT_OCI_REGISTRY")
-  const username = yield* Env.variable("EFFECT_OCI_USERNAME")
-  const password = yield* Env.secret("EFFECT_OCI_PASSWORD")
-  const malformed = (source: string, detail: string): Keychain.Resolve => () =>
-    Effect.fail(new AuthnError({ source, reason: "Malformed", detail }))
-  if (registry === undefined) {
-    return username === undefined && password === undefined
-      ? Keychain.anonymous
-      : malformed(
-        "EFFECT_OCI_REGISTRY",
-        "it must say which registry EFFECT_OCI_USERNAME and EFFECT_OCI_PASSWORD are for"
-      )
-  }
-  if (CredentialKey.normalize(registry) === undefined) {
-    return malformed("EFFECT_OCI_REGISTRY", "it is not host[:port][/path]")
-  }
-  return username === undefined || password === undefined
-    ? malformed(
-      username === undefined ? "EFFECT_OCI_USERNAME" : "EFFECT_OCI_PASSWORD",
-      "it is missing beside EFFECT_OCI_REGISTRY"
-    )
-    : Keychain.fromEntries([[registry, Credential.basic(username, password)]])
-})
+export const make: Effect.Effect<Keychain.Resolve, Config.ConfigError> = Effect.map(
+  Effect.forEach(["EFFECT_OCI_", "EFFECT_OCI_SOURCE_", "EFFECT_OCI_TARGET_"], read),
+  (keychains) => Keychain.firstOf(...keychains)
+)
 
 /**
  * The credentials of the environment, and no others.

@@ -145,6 +145,24 @@ describe("MachineKeychain", () => {
         assert.strictEqual(yield* resolve({ ...password, EFFECT_OCI_REGISTRY: "a.io" }, "ghcr.io/a"), "Anonymous")
       }))
 
+    it.effect("is one to the source of a copy and another to its target, by what the environment says", () =>
+      Effect.gen(function*() {
+        const env = {
+          EFFECT_OCI_SOURCE_REGISTRY: "quay.io/team-a",
+          EFFECT_OCI_SOURCE_USERNAME: "ann",
+          EFFECT_OCI_SOURCE_PASSWORD: "p",
+          EFFECT_OCI_TARGET_REGISTRY: "quay.io/team-b",
+          EFFECT_OCI_TARGET_USERNAME: "ben",
+          EFFECT_OCI_TARGET_PASSWORD: "p"
+        }
+        assert.strictEqual(yield* resolve(env, "quay.io/team-a/app"), "ann")
+        assert.strictEqual(yield* resolve(env, "quay.io/team-b/app"), "ben")
+        assert.strictEqual(yield* resolve(env, "quay.io/team-c/app"), "Anonymous")
+        const half = { ...env, EFFECT_OCI_TARGET_REGISTRY: "" }
+        assert.strictEqual(yield* resolve(half, "quay.io/team-a/app"), "ann")
+        assert.include((yield* Effect.flip(resolve(half, "quay.io/team-b/app"))).message, "EFFECT_OCI_TARGET_REGISTRY")
+      }))
+
     it.effect("says which place is broken, when no other knows anybody", () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem

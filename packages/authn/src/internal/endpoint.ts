@@ -70,6 +70,8 @@ export const send = (
       orElse: () => failed("Unreachable", `no answer for ${Duration.format(timeout)}`)
     }),
     Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, ...secretHeaders]),
+    // A span would keep the request, and with it the headers, for whoever looks into it.
+    Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
     Effect.provideService(HttpClient.TracerPropagationEnabled, false)
   )
 }
