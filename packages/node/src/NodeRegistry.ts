@@ -4,15 +4,17 @@
  * @since 1.0.0
  */
 import * as Auth from "@effect-oci/registry/Auth"
+import * as DiskStorage from "@effect-oci/registry/DiskStorage"
 import * as Fault from "@effect-oci/registry/Fault"
 import * as MemoryStorage from "@effect-oci/registry/MemoryStorage"
 import * as Quota from "@effect-oci/registry/Quota"
 import * as RegistryServer from "@effect-oci/registry/RegistryServer"
 import * as Settings from "@effect-oci/registry/Settings"
-import { Storage } from "@effect-oci/registry/Storage"
+import { collecting, Storage, type StorageError } from "@effect-oci/registry/Storage"
 import * as Traffic from "@effect-oci/registry/Traffic"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import type { ServeError } from "effect/http/HttpServerError"
@@ -48,6 +50,10 @@ export interface Options {
    */
   readonly tls?: SelfSigned.Pair | undefined
   readonly auth?: Auth.Options | undefined
+  /**
+   * The folder that keeps everything. Without one it is kept in memory, and gone when the registry stops.
+   */
+  readonly dir?: string | undefined
   /**
    * What the registry allows.
    */
@@ -132,8 +138,13 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
   yield* HttpServer.serveEffect(Effect.interruptible(Effect.catchTag(watched, "Disconnected", () => cut)))
 })
 
+const storageOf = ({ dir }: Options) =>
+  (dir === undefined ? MemoryStorage.make : Effect.provide(DiskStorage.make(dir), NodeServices.layer)).pipe(
+    Effect.provide(NodeHasher.layer)
+  )
+
 /**
- * Serves a registry from memory until its scope is closed; gives `host:port` as references name it.
+ * Serves a registry, from memory or a folder, until its scope is closed; gives `host:port` as references name it.
  *
  * **Details**
  *
@@ -145,8 +156,9 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
  */
 export const serve = Effect.fn("NodeRegistry.serve")(function*(
   options: Options = {}
-): Effect.fn.Return<string, ServeError, Scope.Scope> {
-  const storage = yield* Effect.provide(MemoryStorage.make, NodeHasher.layer)
+): Effect.fn.Return<string, ServeError | StorageError, Scope.Scope> {
+  const storage = yield* storageOf(options)
+  yield* Effect.forkScoped(collecting(storage))
   const node = nodeServer(options)
   const server = yield* NodeHttpServer.make(() => node, {
     host: options.host ?? "127.0.0.1",

@@ -79,6 +79,10 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       return Effect.fail(noUpload)
     })
 
+  const expire = Effect.map(Clock.currentTimeMillis, (now) => {
+    for (const [id, { touched }] of uploads) if (now - touched >= lifetime) uploads.delete(id)
+  })
+
   const linked = (digest: Digest.Digest) =>
     [...repositories].flatMap(([name, { blobs }]) => blobs.has(digest) ? [name] : [])
 
@@ -102,7 +106,12 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
         // One block at a time, so that a reader who stops holds nothing.
         return spool === undefined ? Stream.empty : Stream.fromIterable(Spool.read(spool, start, end), { chunkSize: 1 })
       }),
-    linkBlob: (repository, digest) => Effect.sync(() => void open(repository).blobs.add(digest)),
+    linkBlob: (repository, digest, from) =>
+      Effect.sync(() => {
+        if (repositories.get(from)?.blobs.has(digest) !== true) return false
+        open(repository).blobs.add(digest)
+        return true
+      }),
     deleteBlob: (repository, digest) =>
       Effect.sync(() => {
         const had = repositories.get(repository)?.blobs.delete(digest) ?? false
@@ -111,8 +120,8 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       }),
 
     createUpload: Effect.fnUntraced(function*(repository, algorithm = "sha256") {
+      yield* expire
       const now = yield* Clock.currentTimeMillis
-      for (const [id, { touched }] of uploads) if (now - touched >= lifetime) uploads.delete(id)
       const id = crypto.randomUUID()
       uploads.set(id, {
         repository,
@@ -192,7 +201,9 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
         Option.map(Option.fromUndefinedOr(repositories.get(repository)), ({ tags }) => [...tags.keys()].sort(compare))
       ),
     referrers: (repository, subject) =>
-      Effect.sync(() => [...(repositories.get(repository)?.referrers.get(subject)?.values() ?? [])])
+      Effect.sync(() => [...(repositories.get(repository)?.referrers.get(subject)?.values() ?? [])]),
+
+    collect: expire
   })
 })
 

@@ -8,7 +8,7 @@ import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
@@ -56,7 +56,8 @@ export class StorageError extends Schema.Error<StorageError>("@effect-oci/regist
 }
 
 /**
- * How long an upload stays open after its last byte arrived.
+ * How long an upload stays open after its last byte arrived; and how often a registry that is served collects what is of no
+ * use any more.
  *
  * @category references
  * @since 1.0.0
@@ -84,14 +85,21 @@ export class Storage extends Context.Service<Storage, {
   readonly blobs: (repository: string) => Effect.Effect<ReadonlyArray<Digest.Digest>, StorageError>
   readonly blobSize: (repository: string, digest: Digest.Digest) => Effect.Effect<Option.Option<number>, StorageError>
   /**
-   * The repositories that have the blob.
+   * Repositories that have the blob: a storage need not know of all.
    */
   readonly findBlob: (digest: Digest.Digest) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /**
    * The bytes from `start` up to, not with, `end`.
    */
   readonly readBlob: (digest: Digest.Digest, start: number, end: number) => Stream.Stream<Uint8Array, StorageError>
-  readonly linkBlob: (repository: string, digest: Digest.Digest) => Effect.Effect<void, StorageError>
+  /**
+   * Gives the repository a blob that `from` has; whether it has it.
+   */
+  readonly linkBlob: (
+    repository: string,
+    digest: Digest.Digest,
+    from: string
+  ) => Effect.Effect<boolean, StorageError>
   /**
    * Whether there was one.
    */
@@ -148,4 +156,23 @@ export class Storage extends Context.Service<Storage, {
     repository: string,
     subject: Digest.Digest
   ) => Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, StorageError>
+
+  /**
+   * Gives back the room of what nobody can reach any more: uploads that are too old, and content of no repository. What is
+   * being written, or was linked a moment ago, stays; and so do all manifests, whether something is tagged with them or not.
+   */
+  readonly collect: Effect.Effect<void, StorageError>
 }>()("@effect-oci/registry/Storage") {}
+
+/**
+ * Collects at once and then again and again, as often as `UploadLifetime` says. What fails is logged and tried the next time.
+ *
+ * @category collecting
+ * @since 1.0.0
+ */
+export const collecting = (storage: Storage["Service"]): Effect.Effect<never> =>
+  Effect.gen(function*() {
+    const lifetime = yield* UploadLifetime
+    yield* Effect.ignore(storage.collect, { log: "Warn" })
+    yield* Effect.sleep(lifetime)
+  }).pipe(Effect.forever)

@@ -52,7 +52,8 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
         Effect.gen(function*() {
           const storage = yield* Storage
           yield* push("a", text)
-          yield* storage.linkBlob("b", digest)
+          assert.isTrue(yield* storage.linkBlob("b", digest, "a"))
+          assert.isFalse(yield* storage.linkBlob("b", digest, "c"))
           assert.deepStrictEqual([...yield* storage.findBlob(digest)].sort(), ["a", "b"])
           assert.isTrue(yield* storage.deleteBlob("a", digest))
           assert.isFalse(yield* storage.deleteBlob("a", digest))
@@ -144,7 +145,12 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           const texts = Array.from({ length: 2000 }, (_, i) => `blob ${i}`)
           yield* Effect.forEach(texts, (text) => push("a", text), { concurrency: 32 })
           assert.deepStrictEqual(yield* storage.blobs("a"), texts.map((text) => digestOf(text)).sort())
-        }).pipe(Effect.provide(layer)))
+          yield* Effect.forEach(texts, (text) =>
+            Effect.map(
+              Stream.mkUint8Array(storage.readBlob(digestOf(text), 0, text.length)),
+              (bytes) => assert.strictEqual(digestOf(bytes), digestOf(text))
+            ), { concurrency: 32 })
+        }).pipe(Effect.provide(layer)), 30_000)
     })
 
     describe("manifests", () => {

@@ -53,6 +53,10 @@ const allowing = {
 }
 
 const keeping = {
+  dir: Flag.Directory("dir").pipe(
+    Flag.withDescription("the folder that keeps everything; memory does unless one is given"),
+    Flag.optional
+  ),
   tls: Flag.Directory("tls").pipe(
     Flag.withDescription("serve over TLS with cert.pem and key.pem of this folder, which are made if it has neither"),
     Flag.optional
@@ -103,6 +107,7 @@ export const serve = Command.make(
         port,
         answerFor,
         auth: yield* authOf(options),
+        dir: Option.getOrUndefined(options.dir),
         tls: Option.isNone(options.tls)
           ? undefined
           : yield* tlsOf(options.tls.value, [host, ...answerFor.map((name) => name.replace(/:\d+$/, ""))]),

@@ -5,7 +5,6 @@ import * as Digest from "@effect-oci/name/Digest"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Access } from "../Access.ts"
 import { Settings } from "../Settings.ts"
@@ -56,9 +55,9 @@ export const open = Effect.fnUntraced(function*(
     const from = query.get("from")
     const sources = from === null ? yield* storage.findBlob(digest.success) : [from]
     for (const source of sources) {
-      if (!mayPull(source, "pull") || Option.isNone(yield* storage.blobSize(source, digest.success))) continue
-      yield* storage.linkBlob(repository, digest.success)
-      return created(repository, digest.success)
+      if (mayPull(source, "pull") && (yield* storage.linkBlob(repository, digest.success, source))) {
+        return created(repository, digest.success)
+      }
     }
   }
   const text = query.get("digest")

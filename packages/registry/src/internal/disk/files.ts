@@ -1,0 +1,196 @@
+/**
+ * Files that are whole or not there at all, and stay there once they are said to.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import type * as PlatformError from "effect/PlatformError"
+import { hasProperty } from "effect/Predicate"
+import { StorageError } from "../../Storage.ts"
+
+export interface Info {
+  readonly size: number
+  readonly inode: bigint
+  readonly modified: number
+}
+
+export interface Options {
+  /** Whether what is said to be there survives a loss of power. */
+  readonly durable: boolean
+}
+
+const codeOf = (error: PlatformError.PlatformError): unknown => {
+  const cause = "cause" in error.reason ? error.reason.cause : undefined
+  return hasProperty(cause, "code") ? cause.code : undefined
+}
+
+const toStorageError = (error: PlatformError.PlatformError): StorageError => {
+  const code = codeOf(error)
+  return code === "ENOSPC" || code === "EDQUOT"
+    ? new StorageError({ reason: "NoSpace", detail: "there is no space left" })
+    // Paths are for the log: clients get to read this.
+    : new StorageError({ reason: "Failed", detail: `the storage failed: ${code ?? error.reason._tag}` })
+}
+
+/** Says what an error of the file system means to whoever uses the storage, and all of it to the log. */
+export const attempt = <A, R>(
+  self: Effect.Effect<A, PlatformError.PlatformError, R>
+): Effect.Effect<A, StorageError, R> =>
+  Effect.catch(
+    self,
+    (error) => Effect.andThen(Effect.logError(error.message, codeOf(error)), Effect.fail(toStorageError(error)))
+  )
+
+export const infoOf = (info: FileSystem.File.Info | undefined): Info | undefined =>
+  info?.type === "File"
+    ? {
+      size: Number(info.size),
+      inode: Option.getOrElse(info.ino, () => 0n),
+      modified: Option.match(info.mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
+    }
+    : undefined
+
+export type Files = ReturnType<typeof make>
+
+export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, options: Options) => {
+  const absent = <A, R>(self: Effect.Effect<A, PlatformError.PlatformError, R>) =>
+    Effect.catchReason(
+      self,
+      "PlatformError",
+      "NotFound",
+      (): Effect.Effect<A | undefined> => Effect.undefined
+    )
+
+  const trySync = (folder: string) =>
+    Effect.scoped(Effect.flatMap(fs.open(folder, { flag: "r" }), (file) => file.sync)).pipe(
+      // Not every system can do this to a folder, and then there is nothing to be done.
+      Effect.catchIf(
+        (error) => ["EISDIR", "EPERM", "EACCES", "EINVAL"].includes(String(codeOf(error))),
+        () => Effect.void
+      ),
+      attempt
+    )
+
+  const syncing = new Set<string>()
+  const waiting = new Map<string, Deferred.Deferred<void, StorageError>>()
+
+  /** Who comes while a folder is synced waits for the next time, and all who wait share that. */
+  const sync = (folder: string): Effect.Effect<void, StorageError> =>
+    Effect.suspend(() => {
+      if (!options.durable) return Effect.void
+      if (!syncing.has(folder)) return syncNow(folder)
+      const next = waiting.get(folder) ?? Deferred.makeUnsafe<void, StorageError>()
+      waiting.set(folder, next)
+      return Deferred.await(next)
+    })
+
+  const syncNow = (folder: string): Effect.Effect<void, StorageError> =>
+    Effect.suspend(() => {
+      syncing.add(folder)
+      return trySync(folder)
+    }).pipe(
+      Effect.ensuring(Effect.suspend(() => {
+        syncing.delete(folder)
+        const next = waiting.get(folder)
+        waiting.delete(folder)
+        return next === undefined
+          ? Effect.void
+          : Effect.forkDetach(Deferred.into(syncNow(folder), next), { startImmediately: true })
+      })),
+      Effect.uninterruptible
+    )
+
+  const makeFolder = Effect.fnUntraced(function*(folder: string) {
+    yield* attempt(fs.makeDirectory(folder, { recursive: true }))
+    for (let parent = folder; parent !== root && parent.length > root.length;) {
+      parent = path.dirname(parent)
+      yield* sync(parent)
+    }
+  })
+
+  /** In a folder that is made when it turns out to be missing. */
+  const within = <A>(folder: string, self: Effect.Effect<A, PlatformError.PlatformError>) =>
+    Effect.catchReason(
+      self,
+      "PlatformError",
+      "NotFound",
+      () => Effect.andThen(makeFolder(folder), attempt(self))
+    ).pipe(Effect.catchTag("PlatformError", (error) => attempt(Effect.fail(error))))
+
+  const temporary = () => path.join(root, "temporary", crypto.randomUUID())
+
+  const remove = (file: string): Effect.Effect<boolean, StorageError> =>
+    attempt(Effect.map(absent(Effect.as(fs.remove(file), true)), (removed) => removed === true))
+
+  /** Makes an empty file, where there is none. */
+  const create = (file: string): Effect.Effect<void, StorageError> =>
+    within(path.dirname(file), Effect.scoped(Effect.asVoid(fs.open(file, { flag: "a", mode: 0o644 }))))
+
+  /** Lets the bytes of a file reach the disk. */
+  const flush = (file: string): Effect.Effect<void, StorageError> =>
+    options.durable
+      ? attempt(Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r+" }), (open) => open.sync)))
+      : Effect.void
+
+  const move = (from: string, to: string) => within(path.dirname(to), fs.rename(from, to))
+
+  /** Writes a file that only its name gives a place. */
+  const stage = (bytes: Uint8Array): Effect.Effect<string, StorageError> =>
+    Effect.suspend(() => {
+      const file = temporary()
+      return Effect.scoped(Effect.gen(function*() {
+        const open = yield* fs.open(file, { flag: "wx", mode: 0o644 })
+        yield* open.writeAll(bytes)
+        if (options.durable) yield* open.sync
+      })).pipe(
+        attempt,
+        Effect.as(file),
+        Effect.onError(() => Effect.ignore(fs.remove(file, { force: true })))
+      )
+    })
+
+  return {
+    fs,
+    path,
+    root,
+    makeFolder,
+    sync,
+    temporary,
+    remove,
+    create,
+    flush,
+    move,
+
+    /** Writes files and moves them to their places, in this order; they are there for good when it is done. */
+    put: (entries: ReadonlyArray<readonly [file: string, bytes: Uint8Array]>): Effect.Effect<void, StorageError> =>
+      Effect.suspend(() => {
+        const staged: Array<string> = []
+        const folders = new Set(entries.map(([file]) => path.dirname(file)))
+        return Effect.forEach(
+          entries,
+          ([, bytes], at) => Effect.map(stage(bytes), (file) => void (staged[at] = file)),
+          { concurrency: 4, discard: true }
+        ).pipe(
+          Effect.andThen(Effect.forEach(entries, ([file], at) => move(staged[at]!, file), { discard: true })),
+          Effect.andThen(Effect.forEach(folders, sync, { concurrency: 4, discard: true })),
+          Effect.onError(() => Effect.forEach(staged, (file) => Effect.ignore(fs.remove(file, { force: true })))),
+          Effect.uninterruptible
+        )
+      }),
+
+    read: (file: string) => attempt(absent(fs.readFile(file))),
+
+    /** Only regular files count: a link or a pipe is not content. */
+    info: (file: string): Effect.Effect<Info | undefined, StorageError> =>
+      attempt(Effect.map(absent(fs.lstat(file)), infoOf)),
+
+    list: (folder: string): Effect.Effect<ReadonlyArray<string> | undefined, StorageError> =>
+      attempt(absent(fs.readDirectory(folder))),
+
+    touch: (file: string) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.ignore(fs.utimes(file, new Date(now), new Date(now))))
+  }
+}

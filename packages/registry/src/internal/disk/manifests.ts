@@ -1,0 +1,152 @@
+/**
+ * Manifests, the tags that point to them, and what refers to what.
+ *
+ * A manifest is one file: a line of JSON that says what is to be known of it, and its bytes. It is believed when they have
+ * its digest.
+ */
+import * as Hasher from "@effect-oci/content/Hasher"
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Tag from "@effect-oci/name/Tag"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Json from "@effect-oci/spec/Json"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type { Storage, StorageError, Stored } from "../../Storage.ts"
+import type { Files } from "./files.ts"
+import * as Names from "./names.ts"
+
+interface Record extends Stored {
+  readonly subject: Option.Option<Digest.Digest>
+}
+
+const encode = (text: string) => new TextEncoder().encode(text)
+
+const toBytes = ({ bytes, mediaType }: Stored, subject: Digest.Digest | undefined): Uint8Array => {
+  const header = encode(`${JSON.stringify({ mediaType, subject })}\n`)
+  const all = new Uint8Array(header.length + bytes.length)
+  all.set(header)
+  all.set(bytes, header.length)
+  return all
+}
+
+const fromBytes = (start: Hasher.Start, digest: Digest.Digest, all: Uint8Array): Option.Option<Record> => {
+  const end = all.indexOf(0x0a)
+  const header = Result.getOrElse(Json.parse(all.subarray(0, Math.max(end, 0)), "header"), () => undefined)
+  const bytes = all.subarray(end + 1)
+  if (!Json.isObject(header) || typeof header["mediaType"] !== "string") return Option.none()
+  if (Hasher.digestOf(start, bytes, Digest.algorithm(digest)) !== digest) return Option.none()
+  return Option.some({
+    digest,
+    mediaType: header["mediaType"],
+    bytes,
+    subject: Result.getSuccess(Digest.parse(String(header["subject"])))
+  })
+}
+
+export const make = (files: Files, start: Hasher.Start) => {
+  const { path, root } = files
+
+  const folderOf = (repository: string, kind: "manifests" | "tags" | "referrers") =>
+    path.join(root, "repositories", Names.encode(repository), kind)
+  const manifestOf = (repository: string, digest: Digest.Digest) =>
+    path.join(folderOf(repository, "manifests"), Names.ofDigest(digest))
+  const tagOf = (repository: string, tag: string) => path.join(folderOf(repository, "tags"), Names.encode(tag))
+  const referrersOf = (repository: string, subject: Digest.Digest) =>
+    path.join(folderOf(repository, "referrers"), Names.ofDigest(subject))
+
+  const target = (repository: string, tag: string) =>
+    Effect.map(files.read(tagOf(repository, tag)), (bytes) =>
+      bytes === undefined
+        ? Option.none()
+        : Result.getSuccess(Digest.parse(new TextDecoder().decode(bytes))))
+
+  const record = (repository: string, digest: Digest.Digest): Effect.Effect<Option.Option<Record>, StorageError> =>
+    Effect.map(
+      files.read(manifestOf(repository, digest)),
+      (bytes) => bytes === undefined ? Option.none() : fromBytes(start, digest, bytes)
+    )
+
+  /** A tag has no colon and a digest always has. */
+  const isDigest = (identifier: Tag.Tag | Digest.Digest): identifier is Digest.Digest => identifier.includes(":")
+
+  const tags = Effect.fnUntraced(function*(repository: string) {
+    const all = yield* files.list(folderOf(repository, "tags"))
+    if (all !== undefined) return Option.some(all.flatMap((file) => Option.toArray(Names.decode(file))).sort())
+    const there = yield* files.list(path.join(root, "repositories", Names.encode(repository)))
+    return Option.map(Option.fromUndefinedOr(there), (): ReadonlyArray<string> => [])
+  })
+
+  /** Removes a file that is there for good until then. */
+  const remove = Effect.fnUntraced(function*(file: string) {
+    const removed = yield* files.remove(file)
+    if (removed) yield* files.sync(path.dirname(file))
+    return removed
+  })
+
+  return {
+    tags,
+
+    get: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
+      const digest = isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
+      return Option.isNone(digest) ? Option.none() : Option.map(
+        yield* record(repository, digest.value),
+        ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
+      )
+    }),
+
+    put: (
+      repository: string,
+      manifest: Stored,
+      { subject, tags }: Parameters<Storage["Service"]["putManifest"]>[2]
+    ) => {
+      const { digest } = manifest
+      return files.put([
+        [manifestOf(repository, digest), toBytes(manifest, Option.getOrUndefined(subject)?.digest)],
+        ...Option.toArray(subject).map(({ digest: of, referrer }) =>
+          [
+            path.join(referrersOf(repository, of), Names.ofDigest(digest)),
+            encode(JSON.stringify(Descriptor.toJson(referrer)))
+          ] as const
+        ),
+        // Last, for they make all the rest known.
+        ...tags.map((tag) => [tagOf(repository, tag), encode(digest)] as const)
+      ])
+    },
+
+    remove: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
+      if (!isDigest(identifier)) return yield* remove(tagOf(repository, identifier))
+      const found = yield* record(repository, identifier)
+      const all = Option.getOrElse(yield* tags(repository), () => [])
+      yield* Effect.forEach(
+        all,
+        (tag) =>
+          Effect.flatMap(
+            target(repository, tag),
+            (digest) => Option.contains(digest, identifier) ? remove(tagOf(repository, tag)) : Effect.void
+          ),
+        {
+          concurrency: 16,
+          discard: true
+        }
+      )
+      if (Option.isSome(found) && Option.isSome(found.value.subject)) {
+        yield* remove(path.join(referrersOf(repository, found.value.subject.value), Names.ofDigest(identifier)))
+      }
+      return yield* remove(manifestOf(repository, identifier))
+    }, Effect.uninterruptible),
+
+    referrers: Effect.fnUntraced(function*(repository: string, subject: Digest.Digest) {
+      const folder = referrersOf(repository, subject)
+      const digests = ((yield* files.list(folder)) ?? []).flatMap((file) => Option.toArray(Names.toDigest(file)))
+      const all = yield* Effect.forEach(digests.sort(Digest.Order), (digest) =>
+        Effect.gen(function*() {
+          const bytes = yield* files.read(path.join(folder, Names.ofDigest(digest)))
+          if (bytes === undefined || (yield* files.info(manifestOf(repository, digest))) === undefined) return []
+          const descriptor = Result.flatMap(Json.parse(bytes, "descriptor"), (json) => Descriptor.decode(json))
+          return Result.isSuccess(descriptor) ? [descriptor.success] : []
+        }), { concurrency: 16 })
+      return all.flat()
+    })
+  }
+}

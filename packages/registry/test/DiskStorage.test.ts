@@ -1,0 +1,349 @@
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Tag from "@effect-oci/name/Tag"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as DiskStorage from "../src/DiskStorage.ts"
+import type { Storage } from "../src/Storage.ts"
+import { digestOf, encode } from "./registry.ts"
+import { suite } from "./storage.ts"
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "registry-" }))
+
+suite(
+  "DiskStorage",
+  Layer.unwrap(Effect.map(folder, (path) => DiskStorage.layer(path))).pipe(
+    Layer.provide(NodeServices.layer),
+    Layer.orDie
+  )
+)
+
+type Service = Storage["Service"]
+
+const text = "hello world"
+const digest = digestOf(text)
+const latest = "Latest" as Tag.Tag
+const stored = (text: string) => ({ digest: digestOf(text), mediaType: "application/json", bytes: encode(text) })
+
+const push = Effect.fnUntraced(function*(storage: Service, repository: string, text: string) {
+  const { id } = yield* storage.createUpload(repository)
+  yield* storage.append(repository, id, 0, Stream.make(encode(text)))
+  yield* storage.commit(repository, id, digestOf(text))
+})
+
+const read = (storage: Service, text: string) =>
+  Effect.map(
+    Stream.mkUint8Array(storage.readBlob(digestOf(text), 0, encode(text).length)),
+    (bytes) => new TextDecoder().decode(bytes)
+  )
+
+const putTagged = (storage: Service, text: string) =>
+  storage.putManifest("a", stored(text), {
+    tags: [latest],
+    subject: Option.some({
+      digest: digestOf("subject"),
+      referrer: { mediaType: "application/json", digest: digestOf(text), size: text.length }
+    })
+  })
+
+const contentOf = (root: string, digest: Digest.Digest) =>
+  `${root}/blobs/${Digest.algorithm(digest)}/${Digest.hex(digest)}`
+
+const reasonOf = <A, E extends { readonly reason: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+
+/** The files below a folder, but for the marker. */
+const files = Effect.fnUntraced(function*(root: string) {
+  const fs = yield* FileSystem.FileSystem
+  const all = yield* fs.readDirectory(root, { recursive: true })
+  const found = yield* Effect.filter(
+    all,
+    (name) => Effect.map(fs.stat(`${root}/${name}`), ({ type }) => type === "File")
+  )
+  return found.filter((name) => name !== "effect-oci-registry.json").toSorted()
+})
+
+const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
+  Effect.provide(effect, NodeServices.layer)
+
+/** Now, by the clock of the file system. */
+const realNow = Effect.sync(() => Date.now())
+
+describe("DiskStorage", () => {
+  describe("make", () => {
+    it.effect("opens a folder again and again, and keeps what was there", () =>
+      run(Effect.gen(function*() {
+        const path = `${yield* folder}/new/one`
+        const first = yield* DiskStorage.make(path)
+        yield* push(first, "a/b", text)
+        yield* putTagged(first, "one")
+        const second = yield* DiskStorage.make(path)
+        assert.strictEqual(yield* read(second, text), text)
+        assert.deepStrictEqual(yield* second.blobSize("a/b", digest), Option.some(11))
+        assert.deepStrictEqual(yield* second.repositories, ["a", "a/b"])
+        assert.deepStrictEqual(yield* second.manifest("a", latest), Option.some(stored("one")))
+        assert.deepStrictEqual(yield* second.tags("a"), Option.some(["Latest"]))
+        assert.strictEqual((yield* second.referrers("a", digestOf("subject"))).length, 1)
+        assert.isTrue(yield* second.linkBlob("c", digest, "a/b"))
+        assert.isTrue(yield* second.deleteManifest("a", digestOf("one")))
+        assert.deepStrictEqual(yield* first.tags("a"), Option.some([]))
+        assert.deepStrictEqual(yield* first.referrers("a", digestOf("subject")), [])
+      })))
+
+    it.effect("refuses a folder of something else, and one of another version", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        yield* fs.writeFileString(`${path}/thesis.txt`, "")
+        assert.strictEqual(
+          (yield* Effect.flip(DiskStorage.make(path))).detail,
+          `${path}: the folder is not empty and not a registry's`
+        )
+        yield* fs.writeFileString(`${path}/effect-oci-registry.json`, `{"version":2}`)
+        assert.include((yield* Effect.flip(DiskStorage.make(path))).detail, "does not say version 1")
+      })))
+
+    it.effect("opens what a run left that was killed at its first step", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        yield* fs.makeDirectory(`${path}/temporary`)
+        yield* DiskStorage.make(path)
+      })))
+  })
+
+  describe("uploads", () => {
+    it.effect("go on in another process, from the bytes that are on disk", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const first = yield* DiskStorage.make(path)
+        for (const algorithm of ["sha256", "sha512"] as const) {
+          const { id } = yield* first.createUpload("a", algorithm)
+          yield* first.append("a", id, 0, Stream.make(encode("hello ")))
+          const second = yield* DiskStorage.make(path)
+          assert.deepStrictEqual(yield* second.upload("a", id), { id, size: 6 })
+          assert.strictEqual(yield* reasonOf(second.upload("b", id)), "NoUpload")
+          assert.strictEqual((yield* second.append("a", id, 6, Stream.make(encode("world")))).size, 11)
+          yield* second.commit("a", id, digestOf(text, algorithm))
+          assert.strictEqual(yield* reasonOf(first.upload("a", id)), "NoUpload")
+          assert.deepStrictEqual(yield* first.blobSize("a", digestOf(text, algorithm)), Option.some(11))
+        }
+        assert.deepStrictEqual((yield* files(path)).filter((name) => /^(uploads|temporary)/.test(name)), [])
+      })))
+
+    it.effect("are completed in another process", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const first = yield* DiskStorage.make(path)
+        const { id } = yield* first.createUpload("a")
+        yield* first.append("a", id, 0, Stream.make(encode(text)))
+        yield* (yield* DiskStorage.make(path)).commit("a", id, digest)
+        assert.strictEqual(yield* read(first, text), text)
+      })))
+
+    it.effect("have the bytes of one process only, whoever else goes on adding", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const first = yield* DiskStorage.make(path)
+        const second = yield* DiskStorage.make(path)
+        const { id } = yield* first.createUpload("a")
+        // In the midst of its bytes, another process takes over and comes to the end.
+        const late = Stream.concat(
+          Stream.make(encode("H".repeat(70_000))),
+          Stream.fromEffect(Effect.gen(function*() {
+            const { size } = yield* second.upload("a", id)
+            yield* second.append("a", id, size, Stream.make(encode("second")))
+            return encode("H".repeat(70_000))
+          }))
+        )
+        yield* first.append("a", id, 0, late)
+        const whole = `${"H".repeat(65_536)}second`
+        assert.strictEqual(yield* reasonOf(first.commit("a", id, digestOf("H".repeat(140_000)))), "DigestMismatch")
+        const again = yield* first.createUpload("a")
+        yield* first.append("a", again.id, 0, Stream.make(encode(whole)))
+        yield* second.commit("a", again.id, digestOf(whole))
+        assert.strictEqual(yield* read(first, whole), whole)
+      })))
+
+    it.effect("of earlier processes are gone when they are too old, and take no room", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const first = yield* DiskStorage.make(path)
+        const ids = yield* Effect.forEach(
+          Array.from({ length: 1000 }),
+          () => Effect.map(first.createUpload("a"), ({ id }) => id),
+          { concurrency: 32 }
+        )
+        yield* TestClock.setTime(yield* realNow)
+        const second = yield* DiskStorage.make(path)
+        yield* second.collect
+        assert.strictEqual((yield* fs.readDirectory(`${path}/uploads`)).length, 1000)
+        yield* TestClock.adjust("61 minutes")
+        assert.strictEqual(yield* reasonOf(second.upload("a", ids[0]!)), "NoUpload")
+        yield* second.collect
+        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/uploads`), [])
+      })))
+  })
+
+  describe("what is torn", () => {
+    it.effect("is not believed, whichever file it is, and is healed by the next push", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        const pushAll = Effect.gen(function*() {
+          yield* push(storage, "a", text)
+          yield* putTagged(storage, "one")
+        })
+        const whole = Effect.gen(function*() {
+          assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.some(11))
+          assert.strictEqual(yield* read(storage, text), text)
+          assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("one")))
+          assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
+        })
+        yield* pushAll
+        const all = yield* files(path)
+        assert.strictEqual(all.length, 5)
+        for (const name of all.filter((name) => !name.includes("/blobs/sha256-"))) {
+          const size = Number((yield* fs.stat(`${path}/${name}`)).size)
+          for (const length of [0, Math.floor(size / 2), size - 1]) {
+            yield* fs.writeFile(`${path}/${name}`, (yield* fs.readFile(`${path}/${name}`)).subarray(0, length))
+            const blob = yield* storage.blobSize("a", digest)
+            const manifest = yield* storage.manifest("a", latest)
+            const referrers = yield* storage.referrers("a", digestOf("subject"))
+            assert.strictEqual(
+              [Option.isNone(blob), Option.isNone(manifest), referrers.length === 0].filter(Boolean).length,
+              1,
+              `${name} cut to ${length}`
+            )
+            yield* pushAll
+            yield* whole
+          }
+        }
+        assert.deepStrictEqual(yield* files(path), all)
+      })))
+
+    it.effect("fails where it tears while it is read", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        yield* push(storage, "a", text)
+        yield* fs.truncate(contentOf(path, digest), 5)
+        assert.strictEqual(yield* reasonOf(read(storage, text)), "Failed")
+      })))
+
+    it.effect("is not what a link or a pipe leads to", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        yield* push(storage, "a", text)
+        yield* fs.rename(contentOf(path, digest), `${path}/elsewhere`)
+        yield* fs.symlink(`${path}/elsewhere`, contentOf(path, digest))
+        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.none())
+      })))
+  })
+
+  describe("names", () => {
+    it.effect("lead nowhere but into the folder, and differ where theirs do", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(`${path}/one`)
+        const names = ["../../etc", "..", "a/../b", "a+b", "a/b", "A/b", "%", "é", ""]
+        for (const name of names) yield* push(storage, name, text)
+        assert.deepStrictEqual(yield* storage.repositories, names.toSorted())
+        const fs = yield* FileSystem.FileSystem
+        assert.deepStrictEqual(yield* fs.readDirectory(path), ["one"])
+        for (const tag of ["v1", "V1"]) {
+          yield* storage.putManifest("a", stored(tag), { tags: [tag as Tag.Tag], subject: Option.none() })
+        }
+        assert.deepStrictEqual(yield* storage.manifest("a", "v1" as Tag.Tag), Option.some(stored("v1")))
+      })))
+  })
+
+  describe("collect", () => {
+    it.effect("removes what no repository links, and nothing that is new or linked", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        for (const name of ["a", "b"]) yield* push(storage, name, text)
+        yield* push(storage, "a", "alone")
+        yield* storage.deleteBlob("a", digest)
+        yield* storage.deleteBlob("a", digestOf("alone"))
+        yield* TestClock.setTime(yield* realNow)
+        yield* storage.collect
+        assert.isTrue(yield* fs.exists(contentOf(path, digestOf("alone"))))
+        yield* TestClock.adjust("61 minutes")
+        yield* storage.collect
+        assert.isFalse(yield* fs.exists(contentOf(path, digestOf("alone"))))
+        assert.strictEqual(yield* read(storage, text), text)
+        yield* storage.deleteBlob("b", digest)
+        yield* storage.collect
+        assert.deepStrictEqual(yield* files(path), [])
+      })))
+
+    it.effect("keeps what refers to something, tagged or not, and its blobs", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        yield* push(storage, "a", text)
+        yield* putTagged(storage, "sbom")
+        yield* storage.deleteManifest("a", latest)
+        yield* TestClock.setTime(yield* realNow)
+        yield* TestClock.adjust("2 hours")
+        yield* storage.collect
+        assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
+        assert.deepStrictEqual(yield* storage.manifest("a", digestOf("sbom")), Option.some(stored("sbom")))
+        assert.strictEqual(yield* read(storage, text), text)
+      })))
+
+    it.effect("puts back what was put aside by one that was killed, if it is linked", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        yield* push(storage, "a", text)
+        yield* push(storage, "a", "alone")
+        yield* storage.deleteBlob("a", digestOf("alone"))
+        yield* fs.makeDirectory(`${path}/aside`)
+        for (const one of [digest, digestOf("alone")]) {
+          yield* fs.rename(contentOf(path, one), `${path}/aside/sha256-${Digest.hex(one)}`)
+        }
+        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.none())
+        yield* storage.collect
+        assert.strictEqual(yield* read(storage, text), text)
+        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
+      })))
+
+    it.effect("takes nothing from whoever pushes meanwhile", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        const fs = yield* FileSystem.FileSystem
+        yield* TestClock.setTime(yield* realNow)
+        // What is there is old: pushed, deleted and collected again and again.
+        const texts = ["1", "2", "3", "4", "5", "6", "7", "8"]
+        const turn = (text: string) =>
+          Effect.gen(function*() {
+            yield* push(storage, text, text)
+            yield* Effect.ignore(fs.utimes(contentOf(path, digestOf(text)), 0, 0))
+            assert.strictEqual(yield* read(storage, text), text)
+            yield* storage.deleteBlob(text, digestOf(text))
+          })
+        yield* Effect.all([
+          Effect.forEach(texts, (text) => Effect.repeat(turn(text), { times: 10 }), { concurrency: 8, discard: true }),
+          Effect.repeat(storage.collect, { times: 20 })
+        ], { concurrency: 2, discard: true })
+      })))
+  })
+})
