@@ -61,6 +61,12 @@ export interface Options {
    */
   readonly settings?: Partial<Settings.Settings> | undefined
   /**
+   * What each registry keeps its content in.
+   *
+   * @default MemoryStorage.make
+   */
+  readonly storage?: Effect.Effect<Storage["Service"]> | undefined
+  /**
    * What goes wrong from the start, and again after `reset`.
    */
   readonly faults?: ReadonlyArray<Fault.Fault> | undefined
@@ -147,7 +153,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     Effect.gen(function*() {
       const host: Host = typeof given === "string" ? { name: given } : given
       const auth = host.auth ?? options.auth
-      const storage = yield* MemoryStorage.make
+      const storage = yield* options.storage ?? MemoryStorage.make
       const served = RegistryServer.app.pipe(
         Effect.provideService(Storage, storage),
         Effect.provideService(Settings.Settings, { ...Settings.defaults, ...options.settings, ...host.settings })
