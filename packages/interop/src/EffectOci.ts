@@ -54,9 +54,9 @@ export const run = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /**
- * `effect-oci serve` on a free port, until the scope is closed; gives its address.
+ * `effect-oci serve` on a free port, until the scope is closed or it is killed; gives its address and its process.
  */
-export const serve = Effect.fnUntraced(function*(args: ReadonlyArray<string> = []) {
+export const start = Effect.fnUntraced(function*(args: ReadonlyArray<string> = []) {
   const handle = yield* ChildProcess.make(process.execPath, [bin, "serve", "--port", "0", ...args], {
     stdin: "ignore",
     detached: false,
@@ -64,5 +64,12 @@ export const serve = Effect.fnUntraced(function*(args: ReadonlyArray<string> = [
     forceKillAfter: "5 seconds"
   })
   const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(handle.stdout)))
-  return line._tag === "Some" ? line.value : yield* Effect.die(new Error("effect-oci serve printed no address"))
+  return line._tag === "Some"
+    ? { host: line.value, handle }
+    : yield* Effect.die(new Error("effect-oci serve printed no address"))
 })
+
+/**
+ * `effect-oci serve` on a free port, until the scope is closed; gives its address.
+ */
+export const serve = (args?: ReadonlyArray<string>) => Effect.map(start(args), ({ host }) => host)

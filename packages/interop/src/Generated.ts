@@ -56,6 +56,16 @@ const tarOf = function*(seed: number, size: number): Generator<Uint8Array> {
 const layerOf = (seed: number, size: number): Readable =>
   Readable.from(tarOf(seed, size), { objectMode: false }).pipe(createGzip({ level: 0, chunkSize }))
 
+/** What comes after the first bytes. */
+const from = <E>(bytes: Stream.Stream<Uint8Array, E>, offset: number): Stream.Stream<Uint8Array, E> => {
+  let skip = offset
+  return Stream.flatMap(bytes, (chunk) => {
+    const rest = chunk.subarray(Math.min(skip, chunk.length))
+    skip -= chunk.length - rest.length
+    return rest.length === 0 ? Stream.empty : Stream.succeed(rest)
+  })
+}
+
 const digestOf = (text: string) => Digest.parseUnsafe(`sha256:${text}`)
 
 export interface Generated extends Source {
@@ -105,7 +115,11 @@ export const make = (): Generated => {
     location: "generated",
     repository: Option.none(),
     resolve: (identifier) => Effect.fail(missing(identifier)),
-    fetch: (descriptor) => contents.get(descriptor.digest)?.() ?? Stream.fail(missing(descriptor.digest)),
+    fetch: (descriptor, offset = 0) =>
+      Stream.suspend(() => {
+        const bytes = contents.get(descriptor.digest)?.() ?? Stream.fail(missing(descriptor.digest))
+        return offset === 0 ? bytes : from(bytes, offset)
+      }),
     layer,
     document,
     image: Effect.fnUntraced(function*(sizes, architecture = "amd64") {
