@@ -172,6 +172,28 @@ describe("DiskStorage", () => {
         assert.strictEqual(yield* read(first, whole), whole)
       })))
 
+    it.effect("are not too old as long as bytes arrive, however few", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const storage = yield* DiskStorage.make(path)
+        yield* TestClock.setTime(yield* realNow)
+        const { id } = yield* storage.createUpload("a")
+        const sizes: Array<number> = []
+        const slow = Stream.fromIterable([..."hello"], { chunkSize: 1 }).pipe(
+          Stream.mapEffect((char) =>
+            Effect.gen(function*() {
+              yield* TestClock.adjust("30 minutes")
+              yield* storage.collect
+              sizes.push((yield* storage.upload("a", id)).size)
+              return encode(char)
+            })
+          )
+        )
+        yield* storage.append("a", id, 0, slow)
+        assert.deepStrictEqual(sizes, [0, 1, 2, 3, 4])
+        yield* storage.commit("a", id, digestOf("hello"))
+      })))
+
     it.effect("of earlier processes are gone when they are too old, and take no room", () =>
       run(Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
@@ -267,6 +289,7 @@ describe("DiskStorage", () => {
           yield* storage.putManifest("a", stored(tag), { tags: [tag as Tag.Tag], subject: Option.none() })
         }
         assert.deepStrictEqual(yield* storage.manifest("a", "v1" as Tag.Tag), Option.some(stored("v1")))
+        assert.deepStrictEqual(yield* storage.manifest("a", "V".repeat(128) as Tag.Tag), Option.none())
       })))
   })
 
@@ -319,9 +342,13 @@ describe("DiskStorage", () => {
         for (const one of [digest, digestOf("alone")]) {
           yield* fs.rename(contentOf(path, one), `${path}/aside/sha256-${Digest.hex(one)}`)
         }
-        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.none())
-        yield* storage.collect
+        // Even before, it is there for whoever asks.
         assert.strictEqual(yield* read(storage, text), text)
+        yield* storage.collect
+        assert.isTrue(yield* fs.exists(contentOf(path, digest)))
+        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
+        yield* fs.rename(contentOf(path, digest), `${path}/aside/sha256-${Digest.hex(digest)}`)
+        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.some(11))
         assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
       })))
 
@@ -331,18 +358,19 @@ describe("DiskStorage", () => {
         const storage = yield* DiskStorage.make(path)
         const fs = yield* FileSystem.FileSystem
         yield* TestClock.setTime(yield* realNow)
-        // What is there is old: pushed, deleted and collected again and again.
+        // What nobody links is old, and pushed and collected again and again.
         const texts = ["1", "2", "3", "4", "5", "6", "7", "8"]
         const turn = (text: string) =>
           Effect.gen(function*() {
-            yield* push(storage, text, text)
             yield* Effect.ignore(fs.utimes(contentOf(path, digestOf(text)), 0, 0))
+            yield* push(storage, text, text)
+            assert.deepStrictEqual(yield* storage.blobSize(text, digestOf(text)), Option.some(1))
             assert.strictEqual(yield* read(storage, text), text)
             yield* storage.deleteBlob(text, digestOf(text))
           })
         yield* Effect.all([
-          Effect.forEach(texts, (text) => Effect.repeat(turn(text), { times: 10 }), { concurrency: 8, discard: true }),
-          Effect.repeat(storage.collect, { times: 20 })
+          Effect.forEach(texts, (text) => Effect.repeat(turn(text), { times: 20 }), { concurrency: 8, discard: true }),
+          Effect.repeat(storage.collect, { times: 40 })
         ], { concurrency: 2, discard: true })
       })))
   })

@@ -26,11 +26,17 @@ export const make = (files: Files.Files) => {
     path.join(linksOf(repository), Names.ofLink(digest, size))
   const contentOf = (digest: Digest.Digest) => path.join(root, "blobs", Digest.algorithm(digest), Digest.hex(digest))
 
+  /** Where content is before it is removed for good. */
+  const asideOf = (digest: Digest.Digest) => path.join(root, "aside", Names.ofDigest(digest))
+
   const size = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
-    const info = yield* files.info(contentOf(digest))
+    const there = yield* files.info(contentOf(digest))
+    const info = there ?? (yield* files.info(asideOf(digest)))
     if (info === undefined || (yield* files.info(linkOf(repository, digest, info.size))) === undefined) {
       return Option.none<number>()
     }
+    // It was linked just when it was put aside.
+    if (there === undefined) yield* files.tryMove(asideOf(digest), contentOf(digest))
     hints.add(digest, repository)
     return Option.some(info.size)
   })
@@ -38,6 +44,7 @@ export const make = (files: Files.Files) => {
   return {
     size,
     contentOf,
+    asideOf,
 
     list: Effect.fnUntraced(function*(repository: string) {
       const names = (yield* files.list(linksOf(repository))) ?? []
@@ -58,6 +65,10 @@ export const make = (files: Files.Files) => {
         let left = end - start
         const options = { offset: BigInt(start), bytesToRead: BigInt(left), chunkSize: Math.min(chunkSize, left) }
         return fs.stream(contentOf(digest), options).pipe(
+          Stream.catchIf(
+            (error) => error.reason._tag === "NotFound",
+            () => fs.stream(asideOf(digest), options)
+          ),
           Stream.mapArray((chunks) => {
             for (const chunk of chunks) left -= chunk.length
             return chunks
@@ -115,7 +126,7 @@ export const make = (files: Files.Files) => {
 
     remove: Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
       hints.remove(digest, repository)
-      const info = yield* files.info(contentOf(digest))
+      const info = (yield* files.info(contentOf(digest))) ?? (yield* files.info(asideOf(digest)))
       const removed = info !== undefined && (yield* files.remove(linkOf(repository, digest, info.size)))
       if (removed) yield* files.sync(linksOf(repository))
       return removed

@@ -14,7 +14,6 @@ import * as Names from "./names.ts"
 
 export const make = (files: Files, blobs: Blobs, options: { readonly lifetime: number }) => {
   const { path, root } = files
-  const aside = path.join(root, "aside")
 
   const list = (...parts: ReadonlyArray<string>) =>
     Effect.map(files.list(path.join(root, ...parts)), (names) => names ?? [])
@@ -40,7 +39,10 @@ export const make = (files: Files, blobs: Blobs, options: { readonly lifetime: n
 
   const putAside = Effect.fnUntraced(function*(digest: Digest.Digest) {
     const content = blobs.contentOf(digest)
-    if (yield* isOld(content)) yield* files.move(content, path.join(aside, Names.ofDigest(digest)))
+    if (!(yield* isOld(content))) return
+    yield* files.tryMove(content, blobs.asideOf(digest))
+    // It was linked just now, and is as new as its link.
+    if (!(yield* isOld(blobs.asideOf(digest)))) yield* files.tryMove(blobs.asideOf(digest), content)
   })
 
   /** Also what a process has put aside that was killed before it came here. */
@@ -51,10 +53,10 @@ export const make = (files: Files, blobs: Blobs, options: { readonly lifetime: n
     yield* Effect.forEach(names, (name) =>
       Effect.gen(function*() {
         const digest = Names.toDigest(name)
-        const file = path.join(aside, name)
+        const file = path.join(root, "aside", name)
         return live.has(name) && Option.isSome(digest) &&
             (yield* files.info(blobs.contentOf(digest.value))) === undefined
-          ? yield* files.move(file, blobs.contentOf(digest.value))
+          ? yield* files.tryMove(file, blobs.contentOf(digest.value))
           : yield* files.remove(file)
       }), { concurrency: 8, discard: true })
   })

@@ -56,11 +56,11 @@ export const infoOf = (info: FileSystem.File.Info | undefined): Info | undefined
 export type Files = ReturnType<typeof make>
 
 export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, options: Options) => {
+  /** There is nothing where nothing is, nor where nothing can be. */
   const absent = <A, R>(self: Effect.Effect<A, PlatformError.PlatformError, R>) =>
-    Effect.catchReason(
+    Effect.catchIf(
       self,
-      "PlatformError",
-      "NotFound",
+      (error) => error.reason._tag === "NotFound" || codeOf(error) === "ENAMETOOLONG",
       (): Effect.Effect<A | undefined> => Effect.undefined
     )
 
@@ -125,6 +125,13 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
   const remove = (file: string): Effect.Effect<boolean, StorageError> =>
     attempt(Effect.map(absent(Effect.as(fs.remove(file), true)), (removed) => removed === true))
 
+  /** Moves what another process may have moved by now; whether it was there. */
+  const tryMove = (from: string, to: string): Effect.Effect<boolean, StorageError> =>
+    Effect.andThen(
+      attempt(fs.makeDirectory(path.dirname(to), { recursive: true })),
+      attempt(Effect.map(absent(Effect.as(fs.rename(from, to), true)), (moved) => moved === true))
+    )
+
   /** Makes an empty file, where there is none. */
   const create = (file: string): Effect.Effect<void, StorageError> =>
     within(path.dirname(file), Effect.scoped(Effect.asVoid(fs.open(file, { flag: "a", mode: 0o644 }))))
@@ -163,6 +170,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
     create,
     flush,
     move,
+    tryMove,
 
     /** Writes files and moves them to their places, in this order; they are there for good when it is done. */
     put: (entries: ReadonlyArray<readonly [file: string, bytes: Uint8Array]>): Effect.Effect<void, StorageError> =>

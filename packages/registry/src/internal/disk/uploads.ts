@@ -37,6 +37,9 @@ const noUpload = new StorageError({ reason: "NoUpload", detail: "no such upload"
 const outOfOrder = (detail: string) => new StorageError({ reason: "OutOfOrder", detail })
 const another = outOfOrder("another request goes on with the upload")
 
+/** How long bytes that come slowly wait for others, in milliseconds; other processes see by the file that they come. */
+const patience = 5000
+
 export const make = (
   files: Files.Files,
   blobs: Blobs,
@@ -175,7 +178,16 @@ export const make = (
             )
         )).pipe(Effect.uninterruptible)
       )
-      yield* Stream.runForEachArray(bytes, blocks.add).pipe(Effect.onError(() => Effect.ignore(blocks.flush)))
+      let flushed = yield* Clock.currentTimeMillis
+      const add = (chunks: ReadonlyArray<Uint8Array>) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          session.touched = now
+          const added = blocks.add(chunks)
+          if (now - flushed < patience) return added
+          flushed = now
+          return Effect.andThen(added, blocks.flush)
+        })
+      yield* Stream.runForEachArray(bytes, add).pipe(Effect.onError(() => Effect.ignore(blocks.flush)))
       yield* blocks.flush
       return { id, size: session.hashed }
     }))
