@@ -36,9 +36,13 @@ export interface Ecr {
   readonly region: string
 }
 
+const inRegion = "([a-z]{2,4}(?:-[a-z]+)+-\\d{1,2})"
+const privateHost = new RegExp(`^\\d{12}\\.dkr\\.ecr(-fips)?\\.${inRegion}\\.amazonaws\\.com(\\.cn)?$`)
+const dualStackHost = new RegExp(`^\\d{12}\\.dkr-ecr(-fips)?\\.${inRegion}\\.on\\.aws$`)
+
 /**
- * Where the token of a resource is asked for, if it is in `<account>.dkr.ecr[-fips].<region>.amazonaws.com[.cn]` or in
- * `public.ecr.aws`.
+ * Where the token of a resource is asked for, if it is in `<account>.dkr.ecr[-fips].<region>.amazonaws.com[.cn]`, in
+ * `<account>.dkr-ecr[-fips].<region>.on.aws`, or in `public.ecr.aws`.
  *
  * @category getters
  * @since 1.0.0
@@ -48,7 +52,7 @@ export const ecrOf = (resource: CredentialKey.Resource): Ecr | undefined => {
   if (host === "public.ecr.aws") {
     return { endpoint: "https://api.ecr-public.us-east-1.amazonaws.com/", service: "ecr-public", region: "us-east-1" }
   }
-  const parts = /^\d{12}\.dkr\.ecr(-fips)?\.([a-z]{2,4}(?:-[a-z]+)+-\d{1,2})\.amazonaws\.com(\.cn)?$/.exec(host)
+  const parts = privateHost.exec(host) ?? dualStackHost.exec(host)
   if (parts === null) return undefined
   const [, fips, region, china = ""] = parts
   const name = fips === undefined ? "api.ecr" : "ecr-fips"

@@ -16,6 +16,7 @@ import * as Stream from "effect/Stream"
 import { AuthnError } from "./AuthnError.ts"
 import * as Credential from "./Credential.ts"
 import * as CredentialKey from "./CredentialKey.ts"
+import * as Env from "./internal/env.ts"
 import * as Kept from "./internal/kept.ts"
 
 /**
@@ -78,7 +79,7 @@ const program = (name: string) => `docker-credential-${name.slice(0, 64)}`
  *
  * **Details**
  *
- * The helper is found on the `PATH` and started without a shell. What it writes to stderr is shown to nobody: some write
+ * The helper is found on the `PATH`, never in the current folder, and started without a shell. What it writes to stderr is shown to nobody: some write
  * secrets there.
  *
  * @category asking
@@ -180,6 +181,16 @@ const run = Effect.fnUntraced(function*(
   return yield* failed("HelperFailed", `it ended with exit code ${code}`)
 })
 
+/**
+ * The `PATH` without the folders that depend on where somebody is, if it has some: there, anything may lie. One without any
+ * whole name is not POSIX's.
+ */
+const wholePath = Effect.map(Effect.orElseSucceed(Env.variable("PATH"), () => undefined), (path = "") => {
+  const folders = path.split(":")
+  const whole = folders.filter((folder) => folder.startsWith("/"))
+  return whole.length === 0 || whole.length === folders.length ? undefined : whole.join(":")
+})
+
 const spawn = (
   command: string,
   action: string,
@@ -191,12 +202,14 @@ const spawn = (
 > =>
   Effect.scoped(Effect.gen(function*() {
     const spawner = yield* ChildProcessSpawner
+    const path = yield* wholePath
     const child = yield* spawner.spawn(ChildProcess.make(command, [action], {
       stdin: Stream.succeed(new TextEncoder().encode(input)),
       stdout: "pipe",
       stderr: "ignore",
       shell: false,
       extendEnv: true,
+      ...(path === undefined ? {} : { env: { PATH: path } }),
       // One that does not end when it is asked to is ended.
       forceKillAfter: "1 second"
     }))

@@ -77,6 +77,7 @@ describe("AwsKeychain", () => {
         "ecr",
         "cn-north-1"
       ],
+      ["123456789012.dkr-ecr.eu-west-1.on.aws", "https://api.ecr.eu-west-1.amazonaws.com/", "ecr", "eu-west-1"],
       ["public.ecr.aws", "https://api.ecr-public.us-east-1.amazonaws.com/", "ecr-public", "us-east-1"]
     ] as const
   )("signs for %s at %s", ([host, endpoint, service, region]) =>

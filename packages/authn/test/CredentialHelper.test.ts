@@ -1,10 +1,12 @@
 import * as Registry from "@effect-oci/name/Registry"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, layer } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Redacted from "effect/Redacted"
+import * as path from "node:path"
 import * as CredentialHelper from "../src/CredentialHelper.ts"
 import { install } from "./helper.ts"
 
@@ -64,6 +66,17 @@ describe("CredentialHelper", () => {
         assert.strictEqual(error.reason, reason)
         assert.notInclude(error.message, "s3cret")
         assert.include(error.message, "docker-credential-broken")
+      }))
+
+    it.effect("A17: is not found in a folder that depends on where somebody is", () =>
+      Effect.gen(function*() {
+        const folder = yield* install("here", "echo '{\"Username\":\"u\",\"Secret\":\"p\"}'")
+        assert.strictEqual((yield* CredentialHelper.get("here", ghcr))._tag, "Basic")
+        const PATH = `${path.relative(process.cwd(), folder)}:.::/usr/bin:/bin`
+        const error = yield* Effect.flip(CredentialHelper.get("here", ghcr)).pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ PATH })))
+        )
+        assert.strictEqual(error.reason, "HelperMissing")
       }))
 
     it.effect("is missing", () =>

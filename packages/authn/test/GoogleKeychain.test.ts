@@ -74,6 +74,64 @@ describe("GoogleKeychain", () => {
       })
     }))
 
+  it.effect("exchanges a workload's token, and that for a service account's", () =>
+    Effect.gen(function*() {
+      const sts = "POST https://sts.googleapis.com/v1/token"
+      const account =
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b.iam.gserviceaccount.com" +
+        ":generateAccessToken"
+      const home = yield* homeWith("token.json", { value: "a.b.c" })
+      const format = { type: "json", subject_token_field_name: "value" }
+      const workload = {
+        type: "external_account",
+        audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+        subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+        token_url: "https://evil.test/token",
+        credential_source: { file: `${home}/token.json`, format }
+      }
+      const github = {
+        ...workload,
+        service_account_impersonation_url: account,
+        credential_source: { url: "https://ids.test/token?x=1", headers: { "x-ask": "as" }, format }
+      }
+      const { layer, seen } = cloud({
+        "GET https://ids.test/token": { body: { value: "d.e.f" } },
+        [sts]: { body: { access_token: "federated", expires_in: 3599 } },
+        [`POST ${account}`]: { body: { accessToken: "ya29.e", expireTime: "1970-01-01T01:00:00Z" } }
+      })
+      const ask = (key: unknown) =>
+        Effect.flatMap(
+          Effect.provide(GoogleKeychain.fromJson(Redacted.make(JSON.stringify(key))), within({}, layer)),
+          (resolve) => show(resolve, "gcr.io")
+        )
+      assert.strictEqual(yield* ask(workload), "oauth2accesstoken federated")
+      assert.strictEqual(yield* ask(github), "oauth2accesstoken ya29.e")
+      assert.deepStrictEqual(
+        seen.map(({ call }) => call),
+        [sts, "GET https://ids.test/token", sts, `POST ${account}`]
+      )
+      assert.deepInclude(Object.fromEntries(new URLSearchParams(seen[0]!.body)), {
+        audience: workload.audience,
+        subject_token: "a.b.c",
+        subject_token_type: workload.subject_token_type
+      })
+      assert.strictEqual(seen[1]!.headers["x-ask"], "as")
+      assert.strictEqual(seen[3]!.headers["authorization"], "Bearer federated")
+      for (
+        const evil of [
+          { ...github, service_account_impersonation_url: account.replace("googleapis.com", "evil.test") },
+          { ...github, service_account_impersonation_url: `https://evil.test/?${account}` },
+          { ...workload, credential_source: { url: "http://ids.test/token" } },
+          { ...workload, credential_source: { executable: { command: "evil" } } },
+          { ...workload, credential_source: { file: "/nonexistent" } }
+        ]
+      ) {
+        const error = yield* Effect.flip(ask(evil))
+        assert.strictEqual(error.reason, "Malformed")
+      }
+      assert.strictEqual(seen.length, 4)
+    }))
+
   it.effect("asks the machine's own service account, and again before its token ends", () =>
     Effect.gen(function*() {
       const headers = { "metadata-flavor": "Google" }
@@ -106,7 +164,7 @@ describe("GoogleKeychain", () => {
       for (
         const [key, detail] of [
           ["s3cret", "it is not a JSON object"],
-          [JSON.stringify({ type: "s3cret" }), "neither service_account nor authorized_user"],
+          [JSON.stringify({ type: "s3cret" }), "none of service_account, authorized_user"],
           [JSON.stringify({ ...user, client_secret: "s3cret", refresh_token: 1 }), "it has no refresh_token"],
           [JSON.stringify({ ...serviceAccount, private_key: "s3cret" }), "is not an RSA key as PEM"],
           [JSON.stringify({ ...user, refresh_token: "s3cret" }), "400 invalid_grant"]
@@ -115,7 +173,7 @@ describe("GoogleKeychain", () => {
         const { layer } = cloud({
           [endpoint]: { status: 400, body: { error: "invalid_grant", error_description: "Bad s3cret" } }
         })
-        const resolve = yield* Effect.provide(GoogleKeychain.fromJson(Redacted.make(key)), layer)
+        const resolve = yield* Effect.provide(GoogleKeychain.fromJson(Redacted.make(key)), within({}, layer))
         const error = yield* Effect.flip(show(resolve, "gcr.io"))
         assert.include(error.message, detail)
         assert.notInclude(JSON.stringify(error) + String(error), "s3cret")

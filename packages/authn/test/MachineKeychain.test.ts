@@ -172,6 +172,8 @@ describe("MachineKeychain", () => {
         const error = yield* Effect.flip(resolve({ HOME: folder }, "ghcr.io/a"))
         assert.strictEqual(error._tag === "AuthnError" && error.reason, "Unreadable")
         assert.include(error.message, `${folder}/.docker/config.json`)
+        const large = yield* home({ ".docker/config.json": " ".repeat(9 * 1024 * 1024) })
+        assert.include((yield* Effect.flip(resolve({ HOME: large }, "ghcr.io/a"))).message, "larger than 8 MiB")
         const text = yield* Effect.flip(resolve({ DOCKER_AUTH_CONFIG: "{" }, "ghcr.io/a"))
         assert.strictEqual(text.message, "credentials from DOCKER_AUTH_CONFIG: it is not JSON")
       }))
