@@ -146,7 +146,7 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     told(session.offset)
     let rest: Stream.Stream<Uint8Array, E, R> = body(session.offset)
     if (isChunked) rest = yield* Session.sendChunks(client, session, rest, told)
-    else if (descriptor.size > monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest)
+    else if (descriptor.size > monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest, told)
     yield* Session.complete(client, session, descriptor, rest)
     return "sent" as const
   }).pipe(

@@ -7,11 +7,15 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import { isRegistryError, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
 import * as Retry from "./retry.ts"
@@ -165,21 +169,60 @@ export const isWhatWasSent = (
     : Effect.fail(Request.mismatch(response, `the registry stored ${said} in place of ${digest}`))
 }
 
-/** Sends all that is left in one request, as Docker does; from the start, it says of no range. */
-export const sendRest = Effect.fnUntraced(function*<E, R>(
+/** The most that goes in one request, in bytes: what a registry forgets of one that breaks off is no more than this. */
+const most = 1024 * 1024 * 1024
+
+/** Sends all that is left without holding any of it: in one request, as Docker does, what one may take. */
+export const sendRest = <E, R>(
   client: Client,
   session: Session,
   descriptor: Descriptor.Descriptor,
-  body: Stream.Stream<Uint8Array, E, R>
-): Effect.fn.Return<void, E | RegistryError, R> {
-  const { reveal, stream } = yield* tapped(body)
-  const left = descriptor.size - session.offset
-  if (left === 0) return
-  yield* reveal(patch(client, session, left, {
-    ...(session.offset === 0 ? {} : { headers: range(session.offset, left) }),
-    body: HttpBody.stream(stream, octets, left)
+  body: Stream.Stream<Uint8Array, E, R>,
+  told: (offset: number) => void,
+  limit = most
+): Effect.Effect<void, E | RegistryError, R> =>
+  Effect.scopedWith(Effect.fnUntraced(function*(scope): Effect.fn.Return<void, E | RegistryError, R> {
+    const { reveal, stream } = yield* tapped(body)
+    const next = pieces(yield* Scope.provide(Stream.toPull(stream), scope))
+    while (session.offset < descriptor.size) {
+      const length = Math.min(descriptor.size - session.offset, limit)
+      yield* reveal(patch(client, session, length, {
+        ...(length === descriptor.size ? {} : { headers: range(session.offset, length) }),
+        body: HttpBody.stream(next(length), octets, length)
+      }))
+      told(session.offset)
+    }
   }))
-})
+
+/** Hands a stream on in pieces of so many bytes; one begins with what the one before it has left of a chunk. */
+const pieces = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>) => {
+  let held: ReadonlyArray<Uint8Array> = []
+  return (length: number): Stream.Stream<Uint8Array, E> =>
+    Stream.fromPull(Effect.sync(() => {
+      let left = length
+      const take = (chunks: ReadonlyArray<Uint8Array>) => {
+        const taken: Array<Uint8Array> = []
+        const rest: Array<Uint8Array> = []
+        for (const chunk of chunks) {
+          const part = chunk.subarray(0, left)
+          left -= part.length
+          if (part.length > 0) taken.push(part)
+          if (part.length < chunk.length) rest.push(chunk.subarray(part.length))
+        }
+        held = rest
+        return taken
+      }
+      const step: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E> = Effect.suspend(() =>
+        left === 0
+          ? Cause.done()
+          : Effect.flatMap(held.length > 0 ? Effect.succeed(held) : pull, (chunks) => {
+            const taken = take(chunks)
+            return Arr.isReadonlyArrayNonEmpty(taken) ? Effect.succeed(taken) : step
+          })
+      )
+      return step
+    }))
+}
 
 /** Sends a stream in chunks, and gives the last one, if it is a short one, for the request that closes the session. */
 export const sendChunks = <E, R>(

@@ -1,0 +1,72 @@
+import * as Keychain from "@effect-oci/authn/Keychain"
+import * as Hasher from "@effect-oci/content/Hasher"
+import * as Repository from "@effect-oci/name/Repository"
+import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Transport from "@effect-oci/transport/Transport"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Request from "../../src/internal/request.ts"
+import * as Session from "../../src/internal/session.ts"
+import * as Content from "../image.ts"
+
+const layer = Transport.layer.pipe(
+  Layer.provideMerge(FakeRegistry.layer({ hosts: ["a.test"] })),
+  Layer.provide(Keychain.layerAnonymous)
+)
+
+const repository = Repository.parseUnsafe("a.test/app")
+const bytes = Content.bytes(100_000, 3)
+
+/** Sends bytes that come in chunks of a size, so many in a request, and gives the ranges of the requests. */
+const sent = Effect.fnUntraced(function*(chunk: number, limit: number) {
+  const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
+  const descriptor = Descriptor.make({ mediaType: "text/plain", digest, size: bytes.length })
+  const client = yield* Request.client(repository, "push")
+  const session = yield* Effect.flatMap(Session.start(client, repository, {}), (reply) => Session.sessionOf(reply, 0))
+  const told: Array<number> = []
+  // The same buffer for every chunk, as a socket has: whoever holds on to one sees it change.
+  const buffer = new Uint8Array(chunk)
+  const body = Stream.map(
+    Stream.rechunk(Stream.fromIterable(Array(Math.ceil(bytes.length / chunk)).keys()), 1),
+    (at) => {
+      const part = bytes.subarray(at * chunk, (at + 1) * chunk)
+      buffer.set(part)
+      return buffer.subarray(0, part.length)
+    }
+  )
+  yield* Session.sendRest(client, session, descriptor, body, (offset) => told.push(offset), limit)
+  yield* Session.complete(client, session, descriptor, Stream.empty)
+  const fake = yield* FakeRegistry.FakeRegistry
+  const patches = (yield* fake.requests).filter(({ method }) => method === "PATCH")
+  return {
+    told,
+    ranges: patches.map(({ headers }) => headers["content-range"]),
+    blobs: yield* fake.blobs("a.test/app"),
+    digest
+  }
+})
+
+describe("sendRest", () => {
+  it.effect("sends all in one request that says of no range", () =>
+    Effect.gen(function*() {
+      const { blobs, digest, ranges, told } = yield* sent(7000, 100_000)
+      assert.deepStrictEqual([ranges, told, blobs], [[undefined], [100_000], [digest]])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("sends what one request may not take in several, whatever the chunks", () =>
+    Effect.gen(function*() {
+      const { blobs, digest, ranges, told } = yield* sent(7000, 40_000)
+      assert.deepStrictEqual(ranges, ["0-39999", "40000-79999", "80000-99999"])
+      assert.deepStrictEqual([told, blobs], [[40_000, 80_000, 100_000], [digest]])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("takes a chunk that is more than one request may take", () =>
+    Effect.gen(function*() {
+      const { blobs, digest, ranges } = yield* sent(100_000, 30_000)
+      assert.strictEqual(ranges.length, 4)
+      assert.deepStrictEqual(blobs, [digest])
+    }).pipe(Effect.provide(layer)))
+})
