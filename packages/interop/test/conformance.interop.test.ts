@@ -9,7 +9,8 @@ import * as Peer from "../src/Peer.ts"
 
 /** What `serve` is told for each storage, given a folder of its own. */
 const storages: Record<string, (folder: string) => ReadonlyArray<string>> = {
-  memory: () => []
+  memory: () => [],
+  disk: (folder) => ["--dir", folder]
 }
 
 /** What `serve` is told for each way to ask who is there, given a file with a password. */

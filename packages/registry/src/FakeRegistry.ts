@@ -61,7 +61,7 @@ export interface Options {
    */
   readonly settings?: Partial<Settings.Settings> | undefined
   /**
-   * What each registry keeps its content in.
+   * What each registry keeps its content in: run for each of them, and again by `reset`.
    *
    * @default MemoryStorage.make
    */

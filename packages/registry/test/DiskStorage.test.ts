@@ -11,6 +11,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as DiskStorage from "../src/DiskStorage.ts"
+import * as FakeImage from "../src/FakeImage.ts"
+import * as FakeRegistry from "../src/FakeRegistry.ts"
 import type { Storage } from "../src/Storage.ts"
 import { digestOf, encode } from "./registry.ts"
 import { suite } from "./storage.ts"
@@ -24,6 +26,24 @@ suite(
     Layer.orDie
   )
 )
+
+describe("FakeRegistry", () => {
+  it.effect("keeps its content on disk, where told to", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* folder
+      const context = yield* Effect.context<NodeServices.NodeServices>()
+      const storage = DiskStorage.make(path).pipe(Effect.provideContext(context), Effect.orDie)
+      yield* Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const root = yield* fake.seed("r.example/app:1", FakeImage.image({ layers: 2 }))
+        assert.deepStrictEqual(yield* fake.tags("r.example/app"), ["1"])
+        assert.strictEqual(Option.getOrThrow(yield* fake.manifest("r.example/app:1")).digest, root.digest)
+        assert.strictEqual((yield* fake.blobs("r.example/app")).length, 3)
+        assert.strictEqual((yield* fs.readDirectory(`${path}/blobs/sha256`)).length, 3)
+      }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.example"], storage })))
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
 
 type Service = Storage["Service"]
 
@@ -95,6 +115,32 @@ describe("DiskStorage", () => {
         assert.isTrue(yield* second.deleteManifest("a", digestOf("one")))
         assert.deepStrictEqual(yield* first.tags("a"), Option.some([]))
         assert.deepStrictEqual(yield* first.referrers("a", digestOf("subject")), [])
+      })))
+
+    it.effect("is open to several at once, who lose nothing of each other", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const all = yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7], () => DiskStorage.make(path), { concurrency: 8 })
+        yield* Effect.forEach(all, (storage, i) =>
+          Effect.forEach([0, 1, 2, 3, 4], (j) =>
+            Effect.gen(function*() {
+              yield* push(storage, "a", text)
+              yield* push(storage, `only/${i}`, `${i}.${j}`)
+              yield* storage.putManifest("a", stored(`manifest ${i}.${j}`), {
+                tags: [latest, `${i}.${j}` as Tag.Tag],
+                subject: Option.some({
+                  digest,
+                  referrer: { mediaType: "application/json", digest: digestOf(`manifest ${i}.${j}`), size: 12 }
+                })
+              })
+              yield* storage.collect
+            })), { concurrency: 8 })
+        const [one] = all
+        assert.strictEqual(Option.getOrThrow(yield* one!.tags("a")).length, 41)
+        assert.strictEqual((yield* one!.referrers("a", digest)).length, 40)
+        assert.match(new TextDecoder().decode(Option.getOrThrow(yield* one!.manifest("a", latest)).bytes), /^manifest/)
+        assert.strictEqual(yield* read(one!, text), text)
+        for (let i = 0; i < 8; i++) assert.strictEqual((yield* one!.blobs(`only/${i}`)).length, 5)
       })))
 
     it.effect("refuses a folder of something else, and one of another version", () =>
