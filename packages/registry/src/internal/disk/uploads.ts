@@ -9,6 +9,7 @@ import * as Digest from "@effect-oci/name/Digest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -125,6 +126,15 @@ export const make = (
     session.hashed = size
   })
 
+  /**
+   * Gives up a file that another process goes on with by now. As long as it is open its number is no other file's, so this
+   * is when to look; from then on all files by its name begin with all that was hashed.
+   */
+  const disown = (name: string, session: Session) =>
+    Effect.map(Effect.option(files.info(fileOf(name))), (info) => {
+      if (Option.getOrUndefined(info)?.inode !== session.inode) session.inode = undefined
+    })
+
   const writeBlock = (name: string, session: Session, file: FileSystem.File, block: Uint8Array) =>
     Effect.gen(function*() {
       const hashed = session.hashed
@@ -156,7 +166,7 @@ export const make = (
       yield* own(name, session, info)
       session.writer = writer
     }))
-    return yield* Effect.scoped(Effect.gen(function*() {
+    yield* Effect.scoped(Effect.gen(function*() {
       const scope = yield* Effect.scope
       let file: FileSystem.File | undefined
       // A body of nothing, as that of most requests that complete an upload, opens no file.
@@ -164,6 +174,7 @@ export const make = (
         const opened = yield* Files.attempt(Scope.provide(fs.open(fileOf(name), { flag: "r+" }), scope))
         if (Files.infoOf(yield* Files.attempt(opened.stat))?.inode !== session.inode) return yield* another
         yield* Files.attempt(opened.seek(BigInt(at), "start"))
+        yield* Scope.addFinalizer(scope, disown(name, session))
         return file = opened
       })
       const blocks = Block.make((block) =>
@@ -189,8 +200,8 @@ export const make = (
         })
       yield* Stream.runForEachArray(bytes, add).pipe(Effect.onError(() => Effect.ignore(blocks.flush)))
       yield* blocks.flush
-      return { id, size: session.hashed }
     }))
+    return session.inode === undefined ? yield* another : { id, size: session.hashed }
   })
 
   return {
