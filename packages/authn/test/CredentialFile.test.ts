@@ -5,6 +5,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as CredentialFile from "../src/CredentialFile.ts"
 import type * as CredentialKey from "../src/CredentialKey.ts"
 import * as FileKeychain from "../src/FileKeychain.ts"
@@ -103,6 +104,24 @@ describe("CredentialFile", () => {
         yield* CredentialFile.logout(file, ghcr.name)
         assert.strictEqual(yield* fs.readFileString(file), text)
       }))
+
+    it.effect.prop(
+      "keeps any other value as it is",
+      { json: Schema.Record(Schema.String, Schema.Json) },
+      ({ json }) =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          const file = `${yield* folder}/config.json`
+          const { auths: _, credHelpers: __, credsStore: ___, ...others } = json
+          const before = JSON.stringify(others)
+          yield* fs.writeFileString(file, before)
+          yield* CredentialFile.login(file, ghcr.name, "ann", secret)
+          const { auths, ...after } = JSON.parse(yield* fs.readFileString(file))
+          assert.deepStrictEqual(Object.keys(auths), ["ghcr.io"])
+          assert.strictEqual(JSON.stringify(after), JSON.stringify(JSON.parse(before)))
+        }),
+      { arbitrary: { runs: 30 } }
+    )
 
     it.effect("replaces a registry's credentials under each of its names", () =>
       Effect.gen(function*() {

@@ -1,6 +1,7 @@
 import * as Repository from "@effect-oci/name/Repository"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as KubernetesKeychain from "../src/KubernetesKeychain.ts"
 
 const base64 = (text: string) => Buffer.from(text).toString("base64")
@@ -85,6 +86,21 @@ describe("KubernetesKeychain", () => {
       const error = yield* Effect.flip(user(secrets, "quay.io/x"))
       assert.strictEqual(error.message, "credentials from pull secret ns/bad: its .dockerconfigjson is not base64")
       assert.include((yield* Effect.flip(user(secrets, "ghcr.io/x"))).message, "default/good")
+    }))
+
+  it.effect.prop("never throws", [Schema.Json, Schema.Json], ([auths, form]) =>
+    Effect.gen(function*() {
+      const config = JSON.stringify({ auths, credHelpers: auths })
+      const resolve = KubernetesKeychain.fromSecrets(
+        form,
+        { data: form },
+        { items: form },
+        { data: { ".dockerconfigjson": config } },
+        { data: { ".dockercfg": JSON.stringify(auths) } },
+        secret("s", { "gcr.io": auth("u") })
+      )
+      const credential = yield* resolve(Repository.parseUnsafe("gcr.io/x"))
+      assert.strictEqual(credential._tag === "Basic" && credential.username, "u")
     }))
 
   it.effect("starts no helper", () =>

@@ -52,6 +52,11 @@ describe("effect-oci auth", () => {
         )
         assert.deepStrictEqual(yield* run(["auth", "logout", "ghcr.io"], { DOCKER_CONFIG }), quiet)
         assert.deepStrictEqual(yield* show("ghcr.io"), { resource: "ghcr.io", kind: "Anonymous", username: null })
+        const cloud = { DOCKER_CONFIG, GITHUB_TOKEN: "s3cret", GITHUB_ACTOR: "octo", EFFECT_OCI_KEYCHAINS: "github" }
+        assert.deepStrictEqual(
+          JSON.parse((yield* run(["auth", "show", "ghcr.io/octo/app"], cloud)).stdout),
+          { resource: "ghcr.io/octo/app", kind: "Basic", username: "octo" }
+        )
         const none = yield* run(["auth", "login", "ghcr.io", "--username", "ann"], { DOCKER_CONFIG })
         assert.strictEqual(none.code, 1)
         assert.match(none.stderr, /--password-stdin, or in EFFECT_OCI_PASSWORD/)

@@ -129,7 +129,7 @@ describe("credentials", () => {
         Effect.gen(function*() {
           const { host } = yield* registry
           const env = { EFFECT_OCI_REGISTRY: host, EFFECT_OCI_USERNAME: username, EFFECT_OCI_PASSWORD: "c4nary" }
-          const ran = yield* EffectOci.run(["digest", `${host}/to/app:2`], { env })
+          const ran = yield* EffectOci.run(["digest", `${host}/to/app:2`, "--log-level", "all"], { env })
           assert.strictEqual(ran.code, 1)
           assert.match(ran.stderr, /401/)
           assert.notInclude(ran.stdout + ran.stderr, "c4nary")

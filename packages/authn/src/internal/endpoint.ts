@@ -116,7 +116,7 @@ export const text = (body: Json.JsonObject, ...keys: ReadonlyArray<string>): str
   return typeof value === "string" && value.length <= 65_536 && !/[\u0000-\u001f\u007f]/.test(value) ? value : undefined
 }
 
-/** How long a token that lasts for some seconds is used: not in its last five minutes, nor in its second half. */
+/** How long a token that lasts for some seconds is used: until five minutes before its end, a short one until its middle. */
 export const keep = (seconds: unknown): Duration.Duration => {
   const lasts = typeof seconds === "number" || typeof seconds === "string" ? Number(seconds) : 0
   return Number.isFinite(lasts) && lasts > 0
