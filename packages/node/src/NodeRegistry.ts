@@ -55,6 +55,12 @@ export interface Options {
    */
   readonly dir?: string | undefined
   /**
+   * Whether what is kept in a folder survives a loss of power; see `DiskStorage.Options`.
+   *
+   * @default true
+   */
+  readonly durable?: boolean | undefined
+  /**
    * What the registry allows.
    */
   readonly settings?: Partial<Omit<Settings.Settings, "hosts">> | undefined
@@ -138,10 +144,11 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
   yield* HttpServer.serveEffect(Effect.interruptible(Effect.catchTag(watched, "Disconnected", () => cut)))
 })
 
-const storageOf = ({ dir }: Options) =>
-  (dir === undefined ? MemoryStorage.make : Effect.provide(DiskStorage.make(dir), NodeServices.layer)).pipe(
-    Effect.provide(NodeHasher.layer)
-  )
+const storageOf = ({ dir, durable }: Options) =>
+  (dir === undefined ? MemoryStorage.make : Effect.provide(DiskStorage.make(dir, { durable }), NodeServices.layer))
+    .pipe(
+      Effect.provide(NodeHasher.layer)
+    )
 
 /**
  * Serves a registry, from memory or a folder, until its scope is closed; gives `host:port` as references name it.

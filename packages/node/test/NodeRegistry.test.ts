@@ -8,10 +8,12 @@ import { Remote } from "@effect-oci/remote/Remote"
 import * as RemoteLayer from "@effect-oci/remote/Remote"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Transport from "@effect-oci/transport/Transport"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -99,6 +101,19 @@ describe("a program", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* served({ auth: { ...auth, scheme: "basic" } }), expected)
     }))
+
+  it.live("runs on one that keeps all in a folder, where the next one finds it", () =>
+    Effect.gen(function*() {
+      const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
+      assert.deepStrictEqual(yield* served({ dir: `${folder}/hasty`, durable: false }), expected)
+      const dir = `${folder}/safe`
+      assert.deepStrictEqual(yield* served({ dir }), expected)
+      const host = yield* NodeRegistry.serve({ dir })
+      const tags = yield* Effect.flatMap(Remote, (remote) => Stream.runCollect(remote.list(`${host}/acme/app`))).pipe(
+        Effect.provide(NodeOci.layerWith(Keychain.layerAnonymous))
+      )
+      assert.deepStrictEqual(tags, ["1"])
+    }).pipe(Effect.provide(NodeServices.layer)))
 })
 
 interface Reply {

@@ -30,7 +30,7 @@ export interface Options {
   /**
    * Whether what has been acknowledged survives a loss of power, for which files and folders are brought to the disk before
    * each reply. Without it, all still survives the end of the process, however sudden; after a loss of power, what had not
-   * reached the disk is missing, but nothing that is torn is taken for whole.
+   * reached the disk is missing, and what was cut short by it is not taken for whole.
    *
    * @default true
    */

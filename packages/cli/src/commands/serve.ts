@@ -57,6 +57,12 @@ const keeping = {
     Flag.withDescription("the folder that keeps everything; memory does unless one is given"),
     Flag.optional
   ),
+  noSync: Flag.Boolean("no-sync").pipe(
+    Flag.withDescription(
+      "do not wait for the disk: faster, and what was pushed last may be gone after a loss of power"
+    ),
+    Flag.withDefault(false)
+  ),
   tls: Flag.Directory("tls").pipe(
     Flag.withDescription("serve over TLS with cert.pem and key.pem of this folder, which are made if it has neither"),
     Flag.optional
@@ -108,6 +114,7 @@ export const serve = Command.make(
         answerFor,
         auth: yield* authOf(options),
         dir: Option.getOrUndefined(options.dir),
+        durable: !options.noSync,
         tls: Option.isNone(options.tls)
           ? undefined
           : yield* tlsOf(options.tls.value, [host, ...answerFor.map((name) => name.replace(/:\d+$/, ""))]),
