@@ -55,11 +55,9 @@ export interface Options {
    */
   readonly dir?: string | undefined
   /**
-   * Whether what is kept in a folder survives a loss of power; see `DiskStorage.Options`.
-   *
-   * @default true
+   * How it is kept in the folder.
    */
-  readonly durable?: boolean | undefined
+  readonly disk?: DiskStorage.Options | undefined
   /**
    * What the registry allows.
    */
@@ -144,8 +142,8 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
   yield* HttpServer.serveEffect(Effect.interruptible(Effect.catchTag(watched, "Disconnected", () => cut)))
 })
 
-const storageOf = ({ dir, durable }: Options) =>
-  (dir === undefined ? MemoryStorage.make : Effect.provide(DiskStorage.make(dir, { durable }), NodeServices.layer))
+const storageOf = ({ dir, disk }: Options) =>
+  (dir === undefined ? MemoryStorage.make : Effect.provide(DiskStorage.make(dir, disk), NodeServices.layer))
     .pipe(
       Effect.provide(NodeHasher.layer)
     )

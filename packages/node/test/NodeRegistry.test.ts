@@ -105,7 +105,7 @@ describe("a program", () => {
   it.live("runs on one that keeps all in a folder, where the next one finds it", () =>
     Effect.gen(function*() {
       const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
-      assert.deepStrictEqual(yield* served({ dir: `${folder}/hasty`, durable: false }), expected)
+      assert.deepStrictEqual(yield* served({ dir: `${folder}/hasty`, disk: { durable: false } }), expected)
       const dir = `${folder}/safe`
       assert.deepStrictEqual(yield* served({ dir }), expected)
       const host = yield* NodeRegistry.serve({ dir })

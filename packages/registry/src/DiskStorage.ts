@@ -17,6 +17,7 @@ import * as Collect from "./internal/disk/collect.ts"
 import * as Files from "./internal/disk/files.ts"
 import * as Manifests from "./internal/disk/manifests.ts"
 import * as Names from "./internal/disk/names.ts"
+import * as Prune from "./internal/disk/prune.ts"
 import * as Uploads from "./internal/disk/uploads.ts"
 import { Storage, StorageError, UploadLifetime } from "./Storage.ts"
 
@@ -35,6 +36,13 @@ export interface Options {
    * @default true
    */
   readonly durable?: boolean | undefined
+  /**
+   * After how long `collect` removes blobs that no manifest of their repository names and nobody has asked for, as those of
+   * images that were deleted. Where one manifest of a repository is of a kind that is not understood, all its blobs stay.
+   *
+   * @default never
+   */
+  readonly pruneAfter?: Duration.Input | undefined
 }
 
 const marker = "effect-oci-registry.json"
@@ -63,9 +71,13 @@ export const make = Effect.fn("DiskStorage.make")(function*(
   const files = Files.make(fs, path, root, { durable: options?.durable ?? true })
   yield* prepare(files)
 
-  const blobs = Blobs.make(files)
+  const pruneAfter = options?.pruneAfter === undefined
+    ? Infinity
+    : Duration.toMillis(Duration.fromInputUnsafe(options.pruneAfter))
+  const blobs = Blobs.make(files, { pruneAfter })
   const uploads = Uploads.make(files, blobs, { start, lifetime })
   const manifests = Manifests.make(files, start)
+  const prune = pruneAfter === Infinity ? Effect.void : Prune.make(files, blobs, manifests, { after: pruneAfter })
   const collect = Collect.make(files, blobs, { lifetime })
 
   return Storage.of({
@@ -89,7 +101,7 @@ export const make = Effect.fn("DiskStorage.make")(function*(
     deleteManifest: manifests.remove,
     tags: manifests.tags,
     referrers: manifests.referrers,
-    collect: Effect.andThen(uploads.expire, collect)
+    collect: Effect.all([uploads.expire, prune, collect], { discard: true })
   })
 })
 

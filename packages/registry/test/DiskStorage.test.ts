@@ -1,5 +1,6 @@
 import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
+import * as MediaType from "@effect-oci/spec/MediaType"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,7 @@ const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirector
 
 suite(
   "DiskStorage",
-  Layer.unwrap(Effect.map(folder, (path) => DiskStorage.layer(path))).pipe(
+  Layer.unwrap(Effect.map(folder, (path) => DiskStorage.layer(path, { durable: false }))).pipe(
     Layer.provide(NodeServices.layer),
     Layer.orDie
   )
@@ -375,6 +376,56 @@ describe("DiskStorage", () => {
         assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
         assert.deepStrictEqual(yield* storage.manifest("a", digestOf("sbom")), Option.some(stored("sbom")))
         assert.strictEqual(yield* read(storage, text), text)
+      })))
+
+    it.effect("prunes blobs that no manifest names, where told to, and spares what is asked for", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const pruning = yield* DiskStorage.make(path, { pruneAfter: "7 days" })
+        const sparing = yield* DiskStorage.make(path)
+        const layers = ["named", "unnamed", "wanted", "new"]
+        const descriptor = (text: string) => ({
+          mediaType: "application/octet-stream",
+          digest: digestOf(text),
+          size: encode(text).length
+        })
+        const image = JSON.stringify({
+          schemaVersion: 2,
+          mediaType: MediaType.ociManifest,
+          config: descriptor("{}"),
+          layers: [descriptor("named")]
+        })
+        for (const text of ["{}", ...layers.slice(0, 3)]) yield* push(pruning, "a", text)
+        yield* push(pruning, "opaque", "unnamed")
+        yield* pruning.putManifest("opaque", { ...stored("?"), mediaType: "application/x-unknown" }, {
+          tags: [latest],
+          subject: Option.none()
+        })
+        yield* pruning.putManifest("a", { ...stored(image), mediaType: MediaType.ociManifest }, {
+          tags: [],
+          subject: Option.none()
+        })
+        yield* TestClock.setTime(yield* realNow)
+        const blobs = Effect.map(
+          Effect.filter(
+            ["{}", ...layers],
+            (text) => Effect.map(sparing.blobSize("a", digestOf(text)), Option.isSome)
+          ),
+          (texts) => texts.toSorted()
+        )
+        yield* TestClock.adjust("4 days")
+        yield* pruning.blobSize("a", digestOf("wanted"))
+        yield* TestClock.adjust("4 days")
+        yield* sparing.collect
+        assert.deepStrictEqual(yield* blobs, ["named", "unnamed", "wanted", "{}"])
+        yield* pruning.collect
+        assert.deepStrictEqual(yield* blobs, ["named", "wanted", "{}"])
+        assert.deepStrictEqual(yield* pruning.blobs("opaque"), [digestOf("unnamed")])
+        assert.strictEqual(yield* read(pruning, "unnamed"), "unnamed")
+        yield* pruning.deleteManifest("a", digestOf(image))
+        yield* TestClock.adjust("8 days")
+        yield* pruning.collect
+        assert.deepStrictEqual(yield* pruning.blobs("a"), [])
       })))
 
     it.effect("puts back what was put aside by one that was killed, if it is linked", () =>

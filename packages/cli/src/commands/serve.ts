@@ -7,6 +7,7 @@ import * as Users from "@effect-oci/registry/Users"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -55,6 +56,12 @@ const allowing = {
 const keeping = {
   dir: Flag.Directory("dir").pipe(
     Flag.withDescription("the folder that keeps everything; memory does unless one is given"),
+    Flag.optional
+  ),
+  pruneAfter: Flag.Int("prune-after").pipe(
+    Flag.withDescription(
+      "after how many days blobs go that no manifest names and nobody asked for; never unless given"
+    ),
     Flag.optional
   ),
   noSync: Flag.Boolean("no-sync").pipe(
@@ -114,7 +121,10 @@ export const serve = Command.make(
         answerFor,
         auth: yield* authOf(options),
         dir: Option.getOrUndefined(options.dir),
-        durable: !options.noSync,
+        disk: {
+          durable: !options.noSync,
+          pruneAfter: Option.getOrUndefined(Option.map(options.pruneAfter, Duration.days))
+        },
         tls: Option.isNone(options.tls)
           ? undefined
           : yield* tlsOf(options.tls.value, [host, ...answerFor.map((name) => name.replace(/:\d+$/, ""))]),

@@ -5,6 +5,7 @@
  * link may come first, and content that is torn is no repository's.
  */
 import * as Digest from "@effect-oci/name/Digest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -17,7 +18,7 @@ export type Blobs = ReturnType<typeof make>
 
 const chunkSize = 512 * 1024
 
-export const make = (files: Files.Files) => {
+export const make = (files: Files.Files, options: { readonly pruneAfter: number }) => {
   const { fs, path, root } = files
   const hints = Hints.make()
 
@@ -32,9 +33,12 @@ export const make = (files: Files.Files) => {
   const size = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
     const there = yield* files.info(contentOf(digest))
     const info = there ?? (yield* files.info(asideOf(digest)))
-    if (info === undefined || (yield* files.info(linkOf(repository, digest, info.size))) === undefined) {
-      return Option.none<number>()
-    }
+    if (info === undefined) return Option.none<number>()
+    const link = linkOf(repository, digest, info.size)
+    const linked = yield* files.info(link)
+    if (linked === undefined) return Option.none<number>()
+    // Whoever asks for it may be about to name it.
+    if ((yield* Clock.currentTimeMillis) - linked.modified > options.pruneAfter / 2) yield* files.touch(link)
     // It was linked just when it was put aside.
     if (there === undefined) yield* files.tryMove(asideOf(digest), contentOf(digest))
     hints.add(digest, repository)
@@ -45,6 +49,7 @@ export const make = (files: Files.Files) => {
     size,
     contentOf,
     asideOf,
+    linksOf,
 
     list: Effect.fnUntraced(function*(repository: string) {
       const names = (yield* files.list(linksOf(repository))) ?? []

@@ -132,9 +132,9 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
       attempt(Effect.map(absent(Effect.as(fs.rename(from, to), true)), (moved) => moved === true))
     )
 
-  /** Makes an empty file, where there is none. */
+  /** Makes an empty file, or one that is there a new one. */
   const create = (file: string): Effect.Effect<void, StorageError> =>
-    within(path.dirname(file), Effect.scoped(Effect.asVoid(fs.open(file, { flag: "a", mode: 0o644 }))))
+    within(path.dirname(file), Effect.scoped(Effect.asVoid(fs.open(file, { flag: "w", mode: 0o644 }))))
 
   /** Lets the bytes of a file reach the disk. */
   const flush = (file: string): Effect.Effect<void, StorageError> =>

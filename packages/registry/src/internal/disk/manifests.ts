@@ -8,6 +8,7 @@ import * as Hasher from "@effect-oci/content/Hasher"
 import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
 import * as Json from "@effect-oci/spec/Json"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -43,6 +44,8 @@ const fromBytes = (start: Hasher.Start, digest: Digest.Digest, all: Uint8Array):
     subject: Result.getSuccess(Digest.parse(String(header["subject"])))
   })
 }
+
+export type Manifests = ReturnType<typeof make>
 
 export const make = (files: Files, start: Hasher.Start) => {
   const { path, root } = files
@@ -93,6 +96,25 @@ export const make = (files: Files, start: Hasher.Start) => {
         yield* record(repository, digest.value),
         ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
       )
+    }),
+
+    /** All that the manifests of a repository name; nothing where one of them cannot be read or understood. */
+    named: Effect.fnUntraced(function*(repository: string) {
+      const all = new Set<Digest.Digest>()
+      for (const file of (yield* files.list(folderOf(repository, "manifests"))) ?? []) {
+        const digest = Names.toDigest(file)
+        if (Option.isNone(digest)) continue
+        const found = yield* record(repository, digest.value)
+        const document = Option.map(
+          found,
+          ({ bytes, mediaType }) => Result.getOrUndefined(Document.parse(bytes, mediaType))
+        )
+        if (Option.isNone(document) || document.value === undefined || document.value._tag === "Opaque") {
+          return Option.none<ReadonlySet<Digest.Digest>>()
+        }
+        for (const { digest } of Document.successors(document.value)) all.add(digest)
+      }
+      return Option.some<ReadonlySet<Digest.Digest>>(all)
     }),
 
     put: (
