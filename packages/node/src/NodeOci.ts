@@ -7,6 +7,7 @@ import * as CloudKeychain from "@effect-oci/authn/CloudKeychain"
 import * as Keychain from "@effect-oci/authn/Keychain"
 import * as MachineKeychain from "@effect-oci/authn/MachineKeychain"
 import * as Remote from "@effect-oci/remote/Remote"
+import * as MachineOrigins from "@effect-oci/transport/MachineOrigins"
 import * as Transport from "@effect-oci/transport/Transport"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
@@ -42,9 +43,12 @@ export const keychain = Layer.unwrap(Effect.gen(function*() {
 }))
 
 /**
- * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of `keychain`.
+ * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of `keychain`, and
+ * the machine's certificates, proxies and mirrors.
  *
  * @category layers
  * @since 1.0.0
  */
-export const layer = layerWith(keychain)
+export const layer = layerWith(keychain).pipe(
+  Layer.provide(Layer.provide(MachineOrigins.layer, NodeServices.layer))
+)

@@ -11,7 +11,7 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import { RegistryError, Unreachable } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
-import type { Transport } from "@effect-oci/transport/Transport"
+import { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -105,6 +105,10 @@ const part = (
           // Not every end of a body says how long it was to be.
           Stream.concat(
             Stream.suspend(() => received < to ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty)
+          ),
+          // A mirror that broke off is not asked for the rest.
+          Stream.tapError(() =>
+            Effect.flatMap(Transport, (transport) => transport.distrust(repository, descriptor.digest))
           ),
           Stream.retry(policy),
           Stream.provideService(RetryPolicy.Answer, Retry.answered)

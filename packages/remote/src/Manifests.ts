@@ -65,7 +65,15 @@ const typeOf = (response: HttpClientResponse.HttpClientResponse): string =>
  * @category reading
  * @since 1.0.0
  */
-export const get = Effect.fn("Manifests.get")(function*(
+export const get = Effect.fn("Manifests.get")(
+  (
+    repository: Repository.Repository,
+    identifier: Tag.Tag | Digest.Digest
+  ): Effect.Effect<Fetched, RegistryError, Transport> =>
+    Request.elsewhere(repository, identifier, read(repository, identifier))
+)
+
+const read = Effect.fnUntraced(function*(
   repository: Repository.Repository,
   identifier: Tag.Tag | Digest.Digest
 ): Effect.fn.Return<Fetched, RegistryError, Transport> {

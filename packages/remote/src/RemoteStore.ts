@@ -81,6 +81,9 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
   }
 }
 
+const isWrong = ({ reason }: ContentError): boolean =>
+  reason._tag === "DigestMismatch" || reason._tag === "SizeMismatch" || reason._tag === "Invalid"
+
 /**
  * Options for `make`.
  *
@@ -171,7 +174,9 @@ export const make = (
             orForeign(descriptor, offset),
             Stream.provideContext(services),
             Stream.mapError(contentError("read", location)),
-            verified
+            verified,
+            // Whoever reads it once more reads it elsewhere.
+            Stream.tapError((error) => isWrong(error) ? transport.distrust(repository, descriptor.digest) : Effect.void)
           )
         }
         const bytes = Stream.unwrap(

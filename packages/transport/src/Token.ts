@@ -183,7 +183,8 @@ const parse = (text: string, date: string | undefined): Token | undefined => {
   const age = ageOf(own("issued_at"), date)
   return {
     value: Redacted.make(value, { label: "token" }),
-    expiresIn: Duration.seconds(age < seconds ? seconds - age : 0),
+    // A server that gives what has ended already has two clocks.
+    expiresIn: Duration.seconds(age < seconds ? seconds - age : seconds),
     refreshToken: typeof refreshToken === "string" && refreshToken !== ""
       ? Redacted.make(refreshToken, { label: "identity token" })
       : undefined

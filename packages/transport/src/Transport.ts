@@ -25,7 +25,9 @@ import * as AccessScope from "./AccessScope.ts"
 import * as Challenge from "./Challenge.ts"
 import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
+import * as Mirrors from "./internal/mirrors.ts"
 import * as Pauses from "./internal/pauses.ts"
+import * as Mirror from "./Mirror.ts"
 import * as Origin from "./Origin.ts"
 import * as Realm from "./Realm.ts"
 import { Denied, NoCredentials, ProtocolViolation, RegistryError, type Unauthorized } from "./RegistryError.ts"
@@ -62,6 +64,11 @@ export class Transport extends Context.Service<Transport, {
    * A client whose relative URLs are at the registry. Statuses of 400 and above are failures.
    */
   readonly client: (access: Access) => HttpClient.HttpClient.With<RegistryError>
+  /**
+   * Says that the manifest or blob of this tag or digest was wrong, or did not come to its end. Whether it came from a
+   * mirror, which is then left alone for a while, so that the next request goes elsewhere.
+   */
+  readonly distrust: (repository: Repository.Repository, identifier: string) => Effect.Effect<boolean>
 }>()("@effect-oci/transport/Transport") {}
 
 interface Session {
@@ -301,28 +308,33 @@ const make = Effect.gen(function*() {
       if ((yield* next) === undefined) return yield* give
     })
 
+  /** A request with all its attempts. */
+  const run = (request: HttpClientRequest.HttpClientRequest, access: Access) =>
+    Effect.suspend(() => {
+      const attempt: Attempt = {
+        session: undefined,
+        isAnswered: false,
+        grant: undefined,
+        scopes: access.scopes,
+        failure: Effect.void as never
+      }
+      return Effect.flatMap(RetryPolicy.current, (policy) =>
+        exchange(request, access, attempt).pipe(
+          Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),
+          Effect.retry(policy),
+          Effect.provideService(RetryPolicy.Answer, answer(access, attempt))
+        ))
+    })
+
+  const mirrors = Mirrors.make(yield* Mirror.Mirrors, run)
+
   return Transport.of({
     client: (access) =>
       HttpClient.makeWith<RegistryError, never, RegistryError, never>(
-        (request) =>
-          Effect.flatMap(request, (request) =>
-            Effect.suspend(() => {
-              const attempt: Attempt = {
-                session: undefined,
-                isAnswered: false,
-                grant: undefined,
-                scopes: access.scopes,
-                failure: Effect.void as never
-              }
-              return Effect.flatMap(RetryPolicy.current, (policy) =>
-                exchange(request, access, attempt).pipe(
-                  Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),
-                  Effect.retry(policy),
-                  Effect.provideService(RetryPolicy.Answer, answer(access, attempt))
-                ))
-            })),
+        (request) => Effect.flatMap(request, (request) => mirrors.execute(request, access)),
         Effect.succeed
-      )
+      ),
+    distrust: mirrors.distrust
   })
 })
 

@@ -464,7 +464,7 @@ describe("threats", () => {
           assert.isBelow(performance.now() - start, 2000, `${prefix}${unit}`)
         }
       }
-    })
+    }, 60_000)
   })
   it.effect("A75 a challenge is found among whatever else there is", () =>
     Effect.gen(function*() {

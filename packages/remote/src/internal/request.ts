@@ -61,3 +61,20 @@ export const lengthOf = (response: HttpClientResponse.HttpClientResponse): numbe
 /** 405 and its like: the registry knows no HEAD. */
 export const isNoHead = ({ reason }: RegistryError): boolean =>
   reason._tag === "Rejected" || reason._tag === "Unsupported"
+
+/** What was read and is wrong, or is cut off, is read once more for each mirror that it came from. */
+export const elsewhere = <A, R>(
+  repository: Repository.Repository,
+  identifier: string,
+  self: Effect.Effect<A, RegistryError, R>
+): Effect.Effect<A, RegistryError, R | Transport.Transport> =>
+  Effect.catchIf(
+    self,
+    (error) => error.isRetryable || error.reason._tag === "ContentMismatch",
+    (error) =>
+      Effect.gen(function*() {
+        const transport = yield* Transport.Transport
+        if (!(yield* transport.distrust(repository, identifier))) return yield* error
+        return yield* elsewhere(repository, identifier, self)
+      })
+  )

@@ -1,0 +1,187 @@
+import * as Credential from "@effect-oci/authn/Credential"
+import * as Keychain from "@effect-oci/authn/Keychain"
+import * as FakeImage from "@effect-oci/registry/FakeImage"
+import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
+import * as Mirror from "@effect-oci/transport/Mirror"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Transport from "@effect-oci/transport/Transport"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as Remote from "../src/Remote.ts"
+import * as Content from "./image.ts"
+import * as Registries from "./registries.ts"
+
+const user = Credential.basic("ann", "s3cret")
+const auth = { scheme: "bearer", users: { ann: "s3cret" } } as const
+const from = "registry.test/acme/app:1"
+const to = "target.test/app:1"
+
+const program = (rules: ReadonlyArray<Mirror.Rule>) =>
+  Remote.layer.pipe(
+    Layer.provideMerge(Transport.layer),
+    Layer.provideMerge(FakeRegistry.layer({
+      hosts: [
+        { name: "registry.test", auth },
+        "one.test",
+        "two.test",
+        // Waits longer for a body than anybody waits for a mirror.
+        { name: "target.test", settings: { patience: "5 minutes" } }
+      ]
+    })),
+    Layer.provide(Mirror.layer(rules)),
+    Layer.provide(Keychain.layerMemory([["registry.test", user]]))
+  )
+
+const one = { of: "registry.test", at: "one.test/cache" }
+const two = { of: "registry.test", at: "two.test" }
+
+/** The registry has it all, and each mirror. */
+const seeded = Effect.gen(function*() {
+  const remote = yield* Remote.Remote
+  const { descriptor, store } = yield* Content.platforms
+  for (const at of [from, "one.test/cache/acme/app:1", "two.test/acme/app:1"]) {
+    yield* remote.copy({ store, descriptor }, at)
+  }
+  return descriptor
+})
+
+/** Copies from the registry, with faults if there are any; gives what was asked of others than the target. */
+const copied = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>) {
+  const descriptor = yield* seeded
+  const remote = yield* Remote.Remote
+  const fake = yield* FakeRegistry.FakeRegistry
+  yield* fake.inject(...faults)
+  const before = (yield* fake.requests).length
+  const copied = yield* Registries.patiently(remote.copy(from, to))
+  assert.strictEqual(copied.descriptor.digest, descriptor.digest)
+  const made = (yield* fake.requests).slice(before).filter(({ host }) => host !== "target.test")
+  return { made, hosts: [...new Set(made.map(({ host }) => host))] }
+})
+
+describe("mirrors", () => {
+  it.effect("A25 are read from instead of the registry, which hears nothing, nor they of its credentials", () =>
+    Effect.gen(function*() {
+      const { hosts, made } = yield* copied()
+      assert.deepStrictEqual(hosts, ["one.test"])
+      assert.isTrue(made.every(({ headers, query }) => headers["authorization"] === undefined && query === ""))
+    }).pipe(Effect.provide(program([one, two]))))
+
+  it.effect("A25 have credentials of their own", () =>
+    Effect.gen(function*() {
+      const remote = yield* Remote.Remote
+      const fake = yield* FakeRegistry.FakeRegistry
+      yield* fake.seed("mirror.test/acme/app:1", FakeImage.image())
+      yield* remote.head(from)
+      const made = yield* fake.requests
+      assert.deepStrictEqual([...new Set(made.map(({ host }) => host))], ["mirror.test"])
+      assert.strictEqual(made.at(-1)!.status, 200)
+    }).pipe(Effect.provide(
+      Remote.layer.pipe(
+        Layer.provide(Transport.layer),
+        Layer.provideMerge(FakeRegistry.layer({
+          hosts: [
+            { name: "registry.test", auth },
+            { name: "mirror.test", auth: { scheme: "basic", users: { bob: "other" } } }
+          ]
+        })),
+        Layer.provide(Mirror.layer([{ of: "registry.test", at: "mirror.test" }])),
+        Layer.provide(
+          Keychain.layerMemory([["registry.test", user], ["mirror.test", Credential.basic("bob", "other")]])
+        )
+      )
+    )))
+
+  it.effect("are asked with ns= where they are proxies, and only there", () =>
+    Effect.gen(function*() {
+      const { made } = yield* copied()
+      assert.isTrue(
+        made.every(({ host, path, query }) => host !== "one.test" || path === "/v2/" || query === "?ns=registry.test")
+      )
+    }).pipe(Effect.provide(program([{ ...one, isProxy: true }]))))
+
+  it.effect("are asked in turn for what they have not, then the registry", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeRegistry.FakeRegistry
+      const { hosts } = yield* copied(Fault.status(404).on("*", "/acme/").at("one.test").always())
+      assert.deepStrictEqual(hosts, ["one.test", "two.test"])
+      yield* fake.inject(Fault.status(404).on("*", "/acme/").at("two.test").always())
+      const remote = yield* Remote.Remote
+      assert.isDefined(yield* remote.head(from))
+    }).pipe(Effect.provide(program([one, two]))))
+
+  const faults: ReadonlyArray<readonly [string, Fault.Fault]> = [
+    ["fails", Fault.status(503).on("*", "/").always()],
+    ["limits", Fault.rateLimit(30).on("*", "/").always()],
+    ["is cut off", Fault.truncate(100).on("GET", "/blobs/").always()],
+    ["stalls", Fault.stall(100).on("GET", "/blobs/").always()],
+    ["gives wrong blobs", Fault.corrupt(10).on("GET", "/blobs/").always()],
+    ["gives wrong manifests", Fault.corrupt(10).on("GET", "/manifests/sha256:").always()],
+    ["refuses", Fault.status(403).on("*", "/acme/").always()],
+    [
+      "asks who is there",
+      Fault.status(401, { headers: { "www-authenticate": "Basic realm=\"x\"" } }).on("*", "/").always()
+    ]
+  ]
+
+  it.effect.each(faults)("are left alone where one %s", ([, fault]) =>
+    Effect.gen(function*() {
+      const { hosts, made } = yield* copied(fault.at("one.test"))
+      assert.include(hosts, "registry.test")
+      // The registry hears who asks, and nobody else.
+      assert.isTrue(
+        made.every(({ headers, host }) => host === "registry.test" || headers["authorization"] === undefined)
+      )
+    }).pipe(Effect.provide(program([one]))))
+
+  it.effect("are asked again after a while", () =>
+    Effect.gen(function*() {
+      yield* seeded
+      const fake = yield* FakeRegistry.FakeRegistry
+      const remote = yield* Remote.Remote
+      const asked = Effect.gen(function*() {
+        const before = (yield* fake.requests).length
+        yield* remote.head(from)
+        return (yield* fake.requests).slice(before).some(({ host }) => host === "one.test")
+      })
+      yield* fake.inject(Fault.status(500).on("HEAD", "/").at("one.test"))
+      assert.isTrue(yield* asked)
+      assert.isFalse(yield* asked)
+      yield* TestClock.adjust("5 minutes")
+      assert.isTrue(yield* asked)
+    }).pipe(Effect.provide(program([one]))))
+
+  it.effect("are asked for what is named by digest only, where that is so", () =>
+    Effect.gen(function*() {
+      const { made } = yield* copied()
+      const by = (host: string) => made.filter((one) => one.host === host).map(({ path }) => path.split("/").at(-1)!)
+      assert.isTrue(by("one.test").every((name) => name === "" || name.startsWith("sha256:")))
+      assert.deepStrictEqual(by("registry.test").filter((name) => name !== "token" && name !== ""), ["1"])
+    }).pipe(Effect.provide(program([{ ...one, only: "digest" }]))))
+
+  it.effect("are never written to, nor listed", () =>
+    Effect.gen(function*() {
+      const { digest } = yield* seeded
+      const fake = yield* FakeRegistry.FakeRegistry
+      const remote = yield* Remote.Remote
+      const before = (yield* fake.requests).length
+      yield* remote.tag(from, "2")
+      yield* remote.delete(`registry.test/acme/app@${digest}`)
+      yield* Stream.runDrain(remote.list("registry.test/acme/app"))
+      const made = (yield* fake.requests).slice(before).filter(({ host }) => host !== "registry.test")
+      assert.isTrue(made.every(({ method, path }) => method === "GET" && !path.endsWith("/tags/list")))
+    }).pipe(Effect.provide(program([one]))))
+
+  it.effect("do not wait for a mirror that cannot be reached", () =>
+    Effect.gen(function*() {
+      const waits: Array<unknown> = []
+      const { hosts } = yield* copied().pipe(
+        Effect.provideService(RetryPolicy.OnWait, (wait) => Effect.sync(() => void waits.push(wait)))
+      )
+      assert.deepStrictEqual(hosts, ["registry.test"])
+      assert.strictEqual(waits.length, 0)
+    }).pipe(Effect.provide(program([{ of: "registry.test", at: "nowhere.test" }]))))
+})
