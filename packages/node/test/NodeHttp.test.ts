@@ -1,6 +1,9 @@
 import * as Credential from "@effect-oci/authn/Credential"
 import * as Keychain from "@effect-oci/authn/Keychain"
+import * as Digest from "@effect-oci/name/Digest"
 import * as Registry from "@effect-oci/name/Registry"
+import * as Foreign from "@effect-oci/remote/Foreign"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Origin from "@effect-oci/transport/Origin"
 import * as Proxy from "@effect-oci/transport/Proxy"
 import type { RegistryError } from "@effect-oci/transport/RegistryError"
@@ -9,8 +12,10 @@ import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import * as Transport from "@effect-oci/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { connect, type LookupFunction } from "node:net"
 import * as NodeHttp from "../src/NodeHttp.ts"
 import * as Certificates from "./certificates.ts"
@@ -64,7 +69,7 @@ const get = (host: string, path = "/v2/app/manifests/1"): Effect.Effect<number, 
 const leadingTo = (url: string): Recorder.Handler => ({ url: path }, response) =>
   path === "/v2/" ? void response.end() : void response.writeHead(307, { location: url }).end()
 
-describe("NodeHttp", () => {
+describe("NodeHttp", { timeout: 60_000 }, () => {
   describe("the guard", () => {
     it.live("A05 dials no internal address for a name that a reply gave, and says which", () =>
       Effect.gen(function*() {
@@ -82,6 +87,46 @@ describe("NodeHttp", () => {
         }).pipe(Effect.provide(layer({ lookup })))
         assert.strictEqual(asked.length, 4)
         assert.strictEqual(attacker.sockets, 0)
+      }))
+
+    it.live("A05 nor for a token server, nor for an upload's session, nor for a foreign layer", () =>
+      Effect.gen(function*() {
+        const attacker = yield* Recorder.serve(undefined, tls)
+        const challenge = `Bearer realm="https://evil.test:${attacker.port}/token"`
+        const registry = yield* Recorder.serve(({ url }, response) =>
+          url === "/v2/" ? void response.end() : void response.writeHead(401, { "www-authenticate": challenge }).end()
+        )
+        const host = `127.0.0.1:${registry.port}`
+        const evil = `https://evil.test:${attacker.port}/`
+        let read = 0
+        const body = HttpBody.stream(
+          Stream.sync(() => new Uint8Array(++read)),
+          "application/octet-stream",
+          1
+        )
+        const descriptor = Descriptor.make({
+          mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+          digest: Digest.parseUnsafe(`sha256:${"0".repeat(64)}`),
+          size: 1,
+          urls: [evil]
+        })
+        const http = NodeHttp.layer.pipe(Layer.provide(Layer.succeed(NodeHttp.Lookup, resolve().lookup)))
+        const [realm, session, foreign] = yield* Effect.all([
+          Effect.flip(get(host)),
+          Effect.flip(
+            Effect.flatMap(
+              Transport.Transport,
+              (transport) => transport.client({ resource: Registry.parseUnsafe(host), scopes: [] }).put(evil, { body })
+            )
+          ),
+          Effect.flip(Effect.flatMap(Foreign.Foreign, (fetch) => Stream.runDrain(fetch!(descriptor)))).pipe(
+            Effect.provide(Layer.provide(Foreign.layer, http))
+          )
+        ]).pipe(Effect.provide(layer({ user: host })))
+        assert.deepInclude(realm.reason, { _tag: "InternalAddress", host: "evil.test", address: "127.0.0.1" })
+        assert.deepInclude(session.reason, { _tag: "InternalAddress", host: "evil.test", address: "127.0.0.1" })
+        assert.deepInclude(foreign.reason, { _tag: "InternalAddress", host: "evil.test", address: "127.0.0.1" })
+        assert.deepStrictEqual([attacker.sockets, read], [0, 0])
       }))
 
     it.live("A05 does not use a connection that was made without it", () =>
@@ -136,7 +181,7 @@ describe("NodeHttp", () => {
         const error = yield* Effect.flip(get(`registry.test:${server.port}`)).pipe(
           Effect.provide(layer({})),
           Effect.provideService(RetryPolicy.OnWait, (wait) => Effect.sync(() => void waits.push(wait))),
-          Effect.timeout("1 second")
+          Effect.timeout("10 seconds")
         )
         assert.deepInclude(error.reason, { _tag: "Unreachable", transient: false })
         assert.deepStrictEqual([waits.length, server.sockets, server.requests.length], [0, 1, 0])

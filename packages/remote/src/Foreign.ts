@@ -12,7 +12,13 @@
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Address from "@effect-oci/transport/Address"
 import * as Redact from "@effect-oci/transport/Redact"
-import { NotFound, ProtocolViolation, RegistryError, Unreachable } from "@effect-oci/transport/RegistryError"
+import {
+  InternalAddress,
+  NotFound,
+  ProtocolViolation,
+  RegistryError,
+  Unreachable
+} from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -58,13 +64,16 @@ const get = Effect.fnUntraced(function*(
     const response = yield* http.get(url.href, { headers: { "accept-encoding": "identity" } }).pipe(
       // Whoever dials looks at the address that the name resolves to.
       Effect.provideService(Address.Guarded, true),
-      Effect.mapError((error) =>
-        new RegistryError({
+      Effect.mapError((error) => {
+        const refusal = Address.refusalIn(error)
+        return new RegistryError({
           method: "GET",
           url: at,
-          reason: new Unreachable({ detail: error.message, code: undefined, transient: true })
+          reason: refusal === undefined
+            ? new Unreachable({ detail: error.message, code: undefined, transient: true })
+            : new InternalAddress({ host: refusal.host, address: refusal.address })
         })
-      )
+      })
     )
     if (response.status === 200) return response
     yield* ResponseBody.discard(response)

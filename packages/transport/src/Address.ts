@@ -11,6 +11,7 @@
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import { hasProperty } from "effect/Predicate"
 
 /**
  * Whether the request in flight goes where a reply led it, to a host that its user never named. A dialler must then refuse
@@ -52,6 +53,20 @@ export const describe = (host: string, address: string): string =>
  */
 export const refusal = (host: string, address: string = host): InternalAddressError | undefined =>
   isInternal(address) ? new InternalAddressError({ host, address }) : undefined
+
+/**
+ * The refusal that made a request fail, if one did: an `HttpClient` wraps it in failures of its own.
+ *
+ * @category guards
+ * @since 1.0.0
+ */
+export const refusalIn = (error: unknown): InternalAddressError | undefined => {
+  for (let at = error, depth = 0; hasProperty(at, "message") && depth < 8; depth++) {
+    if (at instanceof InternalAddressError) return at
+    at = hasProperty(at, "reason") ? at.reason : hasProperty(at, "cause") ? at.cause : undefined
+  }
+  return undefined
+}
 
 /**
  * Whether a host, as a `URL` has normalised it or a resolver has answered, is an address that only means something on this

@@ -51,7 +51,7 @@ const registry = (more: Internet.Handler) =>
 const failing = (internet: Internet.Internet, path = manifest, user?: Credential.Credential) =>
   Effect.flip(Effect.provide(get(path), transport(internet, user)))
 
-describe("threats", () => {
+describe("threats", { timeout: 60_000 }, () => {
   describe("A02 credentials go to no realm but the registry's own and those it is paired with", () => {
     it.effect.each(
       [
@@ -461,10 +461,10 @@ describe("threats", () => {
           const start = performance.now()
           parse(text)
           // Work that grows with the square takes minutes.
-          assert.isBelow(performance.now() - start, 2000, `${prefix}${unit}`)
+          assert.isBelow(performance.now() - start, 10_000, `${prefix}${unit}`)
         }
       }
-    }, 60_000)
+    })
   })
   it.effect("A75 a challenge is found among whatever else there is", () =>
     Effect.gen(function*() {

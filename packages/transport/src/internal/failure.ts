@@ -7,7 +7,7 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { hasProperty } from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import { InternalAddressError } from "../Address.ts"
+import * as Address from "../Address.ts"
 import * as Challenge from "../Challenge.ts"
 import * as Redact from "../Redact.ts"
 import {
@@ -32,16 +32,11 @@ export const make = (method: string, url: string, reason: Reason, cause?: unknow
 const permanent =
   /^(?:ENOTFOUND|EPROTO|ERR_(?:TLS|SSL|INVALID)_.*|CERT_.*|.*_CERT(?:_.*)?|UNABLE_TO_.*|HPE_.*|UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|HEADERS_OVERFLOW))$/
 
-/** The code and words of the innermost cause that has any, and where a dialler refused to go. */
-const innermost = (error: unknown): {
-  readonly code: string | undefined
-  readonly detail: string
-  readonly refused: InternalAddressError | undefined
-} => {
+/** The code and words of the innermost cause that has any. */
+const innermost = (error: unknown): { readonly code: string | undefined; readonly detail: string } => {
   let code: string | undefined
   let detail = ""
   for (let at = error, depth = 0; at !== undefined && depth < 8; depth++) {
-    if (at instanceof InternalAddressError) return { code, detail, refused: at }
     if (hasProperty(at, "code") && typeof at.code === "string") code = at.code
     if (hasProperty(at, "message") && typeof at.message === "string" && at.message !== "") detail = at.message
     at = hasProperty(at, "cause")
@@ -50,19 +45,20 @@ const innermost = (error: unknown): {
       ? at.errors[0]
       : undefined
   }
-  return { code, detail, refused: undefined }
+  return { code, detail }
 }
 
 export const internal = (
   method: string,
   url: string,
-  { address, host }: InternalAddressError
+  { address, host }: Address.InternalAddressError
 ): RegistryError => make(method, url, new InternalAddress({ host, address }))
 
 export const fromHttpClient = (method: string, url: string, error: HttpClientError): RegistryError => {
   const cause = "cause" in error.reason ? error.reason.cause : undefined
-  const { code, detail, refused } = innermost(cause)
-  if (refused !== undefined) return internal(method, url, refused)
+  const refusal = Address.refusalIn(cause)
+  if (refusal !== undefined) return internal(method, url, refusal)
+  const { code, detail } = innermost(cause)
   const wrong = error.reason._tag === "InvalidUrlError" || error.reason._tag === "EncodeError"
   return make(
     method,
