@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { lookup as systemLookup } from "node:dns"
 import type { LookupFunction } from "node:net"
-import * as Tls from "node:tls"
+import { type ConnectionOptions, getCACertificates } from "node:tls"
 
 /**
  * Resolves the names of hosts, as `node:dns` does.
@@ -46,13 +46,7 @@ export const guardedLookup = (lookup: LookupFunction): LookupFunction => (hostna
     return typeof address === "string" ? callback(null, first.address, first.family) : callback(null, allowed)
   })
 
-// Not all that run this have the function.
-const certificates: Partial<Pick<typeof Tls, "getCACertificates">> = Tls
-
-/** What is believed anyway, which what is given to Node would replace. */
-const believed = (): ReadonlyArray<string> => certificates.getCACertificates?.("default") ?? Tls.rootCertificates
-
-type TlsOptions = Pick<Tls.ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">
+type TlsOptions = Pick<ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">
 
 /**
  * The options of `node:tls` for a host.
@@ -61,7 +55,8 @@ type TlsOptions = Pick<Tls.ConnectionOptions, "ca" | "cert" | "key" | "rejectUna
  * @since 1.0.0
  */
 export const tlsOptions = ({ ca, cert, key, skipVerify }: Origin.Tls): TlsOptions => ({
-  ...(ca === undefined ? {} : { ca: [...believed(), ...ca] }),
+  // What is given to Node replaces what it believes otherwise.
+  ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ...ca] }),
   ...(cert === undefined ? {} : { cert }),
   ...(key === undefined ? {} : { key: Redacted.value(key) }),
   ...(skipVerify === true ? { rejectUnauthorized: false } : {})

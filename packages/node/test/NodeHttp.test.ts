@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { connect, type LookupFunction } from "node:net"
+import { gzipSync } from "node:zlib"
 import * as NodeHttp from "../src/NodeHttp.ts"
 import * as Certificates from "./certificates.ts"
 import * as Recorder from "./recorder.ts"
@@ -319,6 +320,22 @@ describe("NodeHttp", { timeout: 60_000 }, () => {
         assert.include(error.message, "407")
       }))
   })
+
+  it.live("A39 hands on a coded body as it came, without what it would grow to", () =>
+    Effect.gen(function*() {
+      const bomb = gzipSync(new Uint8Array(64 * 1024 * 1024))
+      const registry = yield* Recorder.serve((_, response) =>
+        void response.writeHead(200, { "content-encoding": "gzip", "content-length": bomb.length }).end(bomb)
+      )
+      const host = `127.0.0.1:${registry.port}`
+      const received = yield* Effect.gen(function*() {
+        const transport = yield* Transport.Transport
+        const response = yield* transport.client({ resource: Registry.parseUnsafe(host), scopes: [] }).get("/v2/blob")
+        return yield* ResponseBody.bytes(response, 1024 * 1024)
+      }).pipe(Effect.provide(layer({})))
+      assert.deepStrictEqual(Buffer.from(received), bomb)
+      assert.isTrue(registry.requests.every(({ headers }) => headers["accept-encoding"] === "identity"))
+    }))
 
   it.live("follows a location of 40 KiB, as Artifact Registry's are", () =>
     Effect.gen(function*() {

@@ -434,4 +434,19 @@ describe("threats", { timeout: 60_000 }, () => {
       }
     }
   })
+
+  it.effect("A54 a range is read in linear time", () =>
+    Effect.gen(function*() {
+      const blob = `registry.test/app@sha256:${"0".repeat(64)}`
+      for (const prefix of ["", "bytes ", "bytes 0-0/", "bytes 0-"]) {
+        for (const unit of ["0", "9", "-", "/", " ", "bytes 0-0/"]) {
+          const header = prefix + unit.repeat(1_000_000 / unit.length)
+          const registry = scripted(() => new Response("x", { headers: { "content-range": header, range: header } }))
+          const start = performance.now()
+          const read = Effect.flatMap(Remote.Remote, (remote) => Stream.runDrain(remote.blob(blob)))
+          assert.strictEqual((yield* Effect.exit(Effect.provide(read, registry.layer)))._tag, "Failure")
+          assert.isBelow(performance.now() - start, 10_000, `${prefix}${unit}`)
+        }
+      }
+    }))
 })
