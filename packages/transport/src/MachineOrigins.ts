@@ -17,6 +17,7 @@ import * as Result from "effect/Result"
 import * as Mirror from "./Mirror.ts"
 import * as Origin from "./Origin.ts"
 import * as Proxy from "./Proxy.ts"
+import * as Realm from "./Realm.ts"
 import * as RegistriesConf from "./RegistriesConf.ts"
 
 const home = Config.option(
@@ -173,8 +174,47 @@ export const configured = Effect.gen(function*() {
   return { origins: Origin.fromEntries(origins), mirrors: [...mirrors.values()].flat() }
 })
 
+/** What a variable lists, separated by commas. */
+const listed = (name: string): Effect.Effect<ReadonlyArray<string>, Config.ConfigError> =>
+  Effect.map(
+    Config.option(Config.String(name)),
+    (text) => Option.getOrElse(text, () => "").split(",").map((one) => one.trim()).filter(Boolean)
+  )
+
 /**
- * Reaches hosts as this machine is set up to. Provide it to the layers of the transport and of its `HttpClient`.
+ * What the environment says of hosts: those of `EFFECT_OCI_PLAIN_HTTP` are spoken to by plain http, those of
+ * `EFFECT_OCI_INTERNAL` may be at an internal address. Both are `host[:port]`, separated by commas.
+ *
+ * @category config
+ * @since 1.0.0
+ */
+export const named: Effect.Effect<Origin.Lookup, Config.ConfigError> = Effect.gen(function*() {
+  const plain = yield* listed("EFFECT_OCI_PLAIN_HTTP")
+  const internal = yield* listed("EFFECT_OCI_INTERNAL")
+  return Origin.fromEntries([
+    ...internal.map((host) => [host, {}] as const),
+    ...plain.map((host) => [host, { plainHttp: true }] as const)
+  ])
+})
+
+/**
+ * The token servers that `EFFECT_OCI_TOKEN_SERVERS` pairs with registries: `registry=host[:port]`, separated by commas.
+ *
+ * @category config
+ * @since 1.0.0
+ */
+export const tokenServers: Effect.Effect<ReadonlyArray<readonly [string, string]>, Config.ConfigError> = Effect.map(
+  listed("EFFECT_OCI_TOKEN_SERVERS"),
+  (pairs) =>
+    pairs.flatMap((pair) => {
+      const [registry, host] = pair.split("=", 2)
+      return registry === undefined || host === undefined ? [] : [[registry, host] as const]
+    })
+)
+
+/**
+ * Reaches hosts as this machine is set up to, by all of the above. Provide it to the layers of the transport and of its
+ * `HttpClient`.
  *
  * @category layers
  * @since 1.0.0
@@ -183,7 +223,8 @@ export const layer: Layer.Layer<never, Config.ConfigError, FileSystem.FileSystem
   Effect.gen(function*() {
     const { mirrors, origins } = yield* configured
     const believed = yield* certificates(yield* certificateFolders)
-    return Context.make(Origin.Origins, joined(origins, believed)).pipe(
+    return Context.make(Origin.Origins, Origin.firstOf(yield* named, joined(origins, believed))).pipe(
+      Context.add(Realm.TrustedRealms, Realm.pairs(yield* tokenServers)),
       Context.add(Proxy.Proxies, yield* Proxy.fromEnvironment),
       Context.add(Mirror.Mirrors, Mirror.fromRules(mirrors))
     )

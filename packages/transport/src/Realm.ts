@@ -16,10 +16,12 @@
  */
 import type * as Registry from "@effect-oci/name/Registry"
 import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 
 /**
- * Hosts, besides a registry's own, that may be given its credentials: registry host to token hosts.
+ * Hosts, besides a registry's own, that may be given its credentials: registry host to token hosts. As the transport sees
+ * them when its layer is built.
  *
  * @category references
  * @since 1.0.0
@@ -33,6 +35,27 @@ const builtIn: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["docker.io", ["auth.docker.io"]],
   ["registry.gitlab.com", ["gitlab.com"]]
 ])
+
+/**
+ * The pairs that are built in, and more: registries and their token servers, each as `host[:port]`.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const pairs = (more: Iterable<readonly [string, string]>): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const all = new Map(builtIn)
+  for (const [registry, host] of more) all.set(registry, [...all.get(registry) ?? [], host])
+  return all
+}
+
+/**
+ * Gives credentials to these token servers as well. Provide it to the layer of the transport.
+ *
+ * @category layers
+ * @since 1.0.0
+ */
+export const layer = (more: Iterable<readonly [string, string]>): Layer.Layer<never> =>
+  Layer.succeed(TrustedRealms, pairs(more))
 
 /**
  * A realm that may be asked for a token.

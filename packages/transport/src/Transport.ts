@@ -159,6 +159,7 @@ const make = Effect.gen(function*() {
   const http = yield* HttpClient.HttpClient
   const keychain = yield* Keychain
   const origins = yield* Origin.Origins
+  const trusted = yield* Realm.TrustedRealms
   const tokens = yield* Token.make(http)
   const pauses = Pauses.make()
   const warn = Warning.make()
@@ -222,7 +223,6 @@ const make = Effect.gen(function*() {
       const detail = "the token for the registry holds what no header takes"
       return yield* Failure.make("GET", session.origin.href, new NoCredentials({ detail }))
     }
-    const trusted = yield* Realm.TrustedRealms
     const realm = Realm.parse(challenge.parameters.get("realm") ?? "", session.registry, session.origin, trusted)
     if (Result.isFailure(realm)) {
       return yield* Failure.make("GET", session.origin.href, new ProtocolViolation({ detail: realm.failure }))

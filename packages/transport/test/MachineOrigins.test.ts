@@ -10,6 +10,7 @@ import * as MachineOrigins from "../src/MachineOrigins.ts"
 import * as Mirror from "../src/Mirror.ts"
 import * as Origin from "../src/Origin.ts"
 import * as Proxy from "../src/Proxy.ts"
+import * as Realm from "../src/Realm.ts"
 
 /** A home with files in it. */
 const home = Effect.fnUntraced(function*(files: Record<string, string>) {
@@ -24,7 +25,12 @@ const home = Effect.fnUntraced(function*(files: Record<string, string>) {
 })
 
 const machine = Effect.gen(function*() {
-  return { origins: yield* Origin.Origins, mirrors: yield* Mirror.Mirrors, proxies: yield* Proxy.Proxies }
+  return {
+    origins: yield* Origin.Origins,
+    mirrors: yield* Mirror.Mirrors,
+    proxies: yield* Proxy.Proxies,
+    trusted: yield* Realm.TrustedRealms
+  }
 }).pipe(Effect.provide(MachineOrigins.layer))
 
 const within = (env: Record<string, string>) =>
@@ -108,6 +114,21 @@ describe("MachineOrigins", () => {
         })
         const { mirrors } = yield* within({ HOME: root })
         assert.deepStrictEqual(mirrorsOf(mirrors, "b.test/app"), ["three.test/app"])
+      }))
+
+    it.effect("is told of hosts and of token servers by variables", () =>
+      Effect.gen(function*() {
+        const { origins, trusted } = yield* within({
+          EFFECT_OCI_PLAIN_HTTP: "lab.test:5000, other.test",
+          EFFECT_OCI_INTERNAL: "storage.test:9000,lab.test:5000",
+          EFFECT_OCI_TOKEN_SERVERS: "registry.test=auth.test:8443,nonsense,docker.io=auth.test"
+        })
+        assert.deepStrictEqual(origins("lab.test:5000"), { internal: true, plainHttp: true })
+        assert.deepStrictEqual(origins("other.test"), { internal: true, plainHttp: true })
+        assert.deepStrictEqual(origins("storage.test:9000"), { internal: true })
+        assert.deepStrictEqual(trusted.get("registry.test"), ["auth.test:8443"])
+        assert.deepStrictEqual(trusted.get("docker.io"), ["auth.docker.io", "auth.test"])
+        assert.deepStrictEqual(trusted.get("registry.gitlab.com"), ["gitlab.com"])
       }))
 
     it.effect("goes through the proxies of the environment", () =>
