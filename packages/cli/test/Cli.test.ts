@@ -62,7 +62,7 @@ describe("effect-oci", () => {
         assert.strictEqual(yield* print("ls", `${host}/b`), "3\n")
         assert.strictEqual(yield* print("delete", `${host}/b@${descriptor.digest}`), "")
         assert.strictEqual(yield* print("ls", `${host}/b`), "")
-      }), 60_000)
+      }), 300_000)
 
     it.effect("reads references, one line of JSON for each", () =>
       Effect.gen(function*() {
@@ -84,7 +84,7 @@ describe("effect-oci", () => {
           bad.stdout.trim().split("\n").map((line) => Object.keys(JSON.parse(line))),
           [["reference", "error"], ["reference", "registry", "repository", "tag", "digest"]]
         )
-      }), 60_000)
+      }), 300_000)
 
     it.effect("ends bad input in one line, without a trace and without a tag", () =>
       Effect.gen(function*() {

@@ -137,6 +137,15 @@ describe("mirrors", { timeout: 60_000 }, () => {
       )
     }).pipe(Effect.provide(program([one]))))
 
+  it.effect("B33 are followed by the registry where one broke off, from there on", () =>
+    Effect.gen(function*() {
+      const { made } = yield* copied(Fault.truncate(50_000).on("GET", "/blobs/").skip(1).at("one.test").always())
+      const ranges = made.filter(({ host }) => host === "registry.test").flatMap(({ headers }) =>
+        headers["range"] ?? []
+      )
+      assert.isTrue(ranges.some((range) => /^bytes=50000-99999$/.test(range)), ranges.join())
+    }).pipe(Effect.provide(program([one]))))
+
   it.effect("are asked again after a while", () =>
     Effect.gen(function*() {
       yield* seeded

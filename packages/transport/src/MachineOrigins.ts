@@ -65,7 +65,9 @@ export const certificateFolders: Effect.Effect<ReadonlyArray<string>, Config.Con
     const path = yield* Path.Path
     const own = Option.getOrUndefined(yield* home)
     return [
-      ...(own === undefined ? [] : ["docker", "containers"].map((by) => path.join(own, ".config", by, "certs.d"))),
+      ...(own === undefined
+        ? []
+        : [".docker", ".config/docker", ".config/containers"].map((by) => path.join(own, by, "certs.d"))),
       "/etc/docker/certs.d",
       "/etc/containers/certs.d"
     ]
@@ -149,7 +151,8 @@ export const configured = Effect.gen(function*() {
   const named = Option.getOrUndefined(yield* Config.option(Config.NonEmptyString("CONTAINERS_REGISTRIES_CONF")))
   const folders = ["/etc", ...(own === undefined ? [] : [path.join(own, ".config")])]
   const read: Array<RegistriesConf.RegistriesConf | undefined> = []
-  for (const folder of folders) read.push(yield* readWith(path.join(folder, "docker", "daemon.json"), parseDaemon))
+  const daemons = [...folders.map((folder) => path.join(folder, "docker")), ...(own ? [path.join(own, ".docker")] : [])]
+  for (const folder of daemons) read.push(yield* readWith(path.join(folder, "daemon.json"), parseDaemon))
   // The user's file, or one that is named, stands in place of the machine's.
   const files = named === undefined
     ? folders.map((folder) => path.join(folder, "containers", "registries.conf")).toReversed()

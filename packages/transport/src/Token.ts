@@ -45,6 +45,10 @@ export interface Token {
  * @since 1.0.0
  */
 export interface Wish {
+  /**
+   * The origin of the registry that the token is for; no other gets it.
+   */
+  readonly origin: string
   readonly realm: Realm
   readonly service: string | undefined
   /**
@@ -200,8 +204,8 @@ const ageOf = (issuedAt: unknown, date: string | undefined): number => {
 }
 
 /** Whose token it is, and where it is had. */
-const ownerOf = ({ credential, realm, service }: Wish): string =>
-  JSON.stringify([realm.url.href, realm.isTrusted, service, Credential.identity(credential)])
+const ownerOf = ({ credential, origin, realm, service }: Wish): string =>
+  JSON.stringify([origin, realm.url.href, realm.isTrusted, service, Credential.identity(credential)])
 
 const resourceOf = (scope: string): string => scope.slice(0, scope.lastIndexOf(":"))
 

@@ -228,6 +228,7 @@ const make = Effect.gen(function*() {
       return yield* Failure.make("GET", session.origin.href, new ProtocolViolation({ detail: realm.failure }))
     }
     const wish: Token.Wish = {
+      origin: session.origin.origin,
       realm: realm.success,
       service: challenge.parameters.get("service"),
       scopes: access.scopes.map(AccessScope.format),

@@ -52,13 +52,15 @@ describe("MachineOrigins", () => {
           ".config/docker/certs.d/a.test:5000/client.key": "KEY",
           ".config/docker/certs.d/b.test/lonely.cert": "CERT",
           ".config/containers/certs.d/a.test:5000/ca.crt": "ANOTHER",
-          ".config/containers/certs.d/c.test/ca.crt": "C"
+          ".config/containers/certs.d/c.test/ca.crt": "C",
+          ".docker/certs.d/d.test/ca.crt": "D"
         })
         const { origins } = yield* within({ HOME: root })
         const { key, ...rest } = origins("a.test:5000").tls!
         assert.deepStrictEqual(rest, { ca: ["B", "CA"], cert: "CERT" })
         assert.strictEqual(Redacted.value(key!), "KEY")
         assert.deepStrictEqual(origins("c.test").tls, { ca: ["C"] })
+        assert.deepStrictEqual(origins("d.test").tls, { ca: ["D"] })
         assert.deepStrictEqual([origins("a.test"), origins("b.test")], [{}, {}])
       }))
 
@@ -71,6 +73,10 @@ describe("MachineOrigins", () => {
           })
         })
         const { mirrors, origins } = yield* within({ HOME: root })
+        const desktop = yield* within({
+          HOME: yield* home({ ".docker/daemon.json": "{\"registry-mirrors\":[\"https://d.test\"]}" })
+        })
+        assert.deepStrictEqual(mirrorsOf(desktop.mirrors, "ubuntu"), ["d.test/library/ubuntu"])
         assert.deepStrictEqual(mirrorsOf(mirrors, "ubuntu"), [
           "m.test/library/ubuntu",
           "plain.test:5000/hub/library/ubuntu"

@@ -14,6 +14,7 @@ const pull = "repository:app:pull"
 const push = "repository:app:pull,push"
 
 const wish = (more: Partial<Token.Wish> = {}): Token.Wish => ({
+  origin: "https://registry.test",
   realm: { url: new URL(Internet.realm), isTrusted: true },
   service: "r",
   scopes: [pull],
@@ -214,6 +215,7 @@ describe("Token", () => {
         assert.strictEqual(valueOf(yield* get(wish({ scopes: ["repository:app:delete"] }))), "t2")
         assert.strictEqual(valueOf(yield* get(wish({ scopes: ["repository:app2:pull"] }))), "t3")
         assert.strictEqual(valueOf(yield* get(wish({ scopes: [] }))), "t4")
+        assert.strictEqual(valueOf(yield* get(wish({ origin: "https://registry.test:5000" }))), "t5")
       }))
 
     it.effect("asks for less where more is refused", () =>
