@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function*(
           : request(http, ecr, keys)),
     {
       keep: ({ seconds }) => Endpoint.keep(seconds),
-      keepFailure: "10 seconds"
+      keepFailure: () => "10 seconds"
     }
   )
   return (resource) => {

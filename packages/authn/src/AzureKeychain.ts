@@ -190,7 +190,7 @@ export const make = Effect.fnUntraced(function*(
       return Credential.identityToken(yield* field(body, "refresh_token"), nobody)
     }),
     // Of the three hours that a refresh token lasts.
-    { keep: ({ _tag }) => _tag === "Anonymous" ? "1 minute" : "1 hour", keepFailure: "10 seconds" }
+    { keep: ({ _tag }) => _tag === "Anonymous" ? "1 minute" : "1 hour", keepFailure: () => "10 seconds" }
   )
   return (resource) => {
     const acr = acrOf(resource)

@@ -58,9 +58,9 @@ export interface AskOptions extends Options {
    */
   readonly keep?: Duration.Input | undefined
   /**
-   * How long it is kept that a helper failed, so that one that hangs does not hold up each request anew.
+   * How long it is kept that a helper failed.
    *
-   * @default "1 minute"
+   * @default "10 seconds", and ten times its limit for one that took too long, so that it does not hold up each request
    */
   readonly keepFailure?: Duration.Input | undefined
 }
@@ -147,10 +147,17 @@ export const makeAsk = (options?: AskOptions | undefined): Effect.Effect<Ask, ne
     const answers = yield* Kept.make(
       ([name, registry]: readonly [string, Registry.Registry]) =>
         Effect.provideContext(get(name, registry, options), services),
-      { keep: () => options?.keep ?? "5 minutes", keepFailure: options?.keepFailure ?? "1 minute" }
+      {
+        keep: () => options?.keep ?? "5 minutes",
+        keepFailure: ({ reason }) =>
+          options?.keepFailure ?? (reason === "HelperTimedOut" ? Duration.times(limitOf(options), 10) : "10 seconds")
+      }
     )
     return (name, registry) => answers(`${name} ${registry.name}`, [name, registry])
   })
+
+const limitOf = (options: Options | undefined): Duration.Duration =>
+  Duration.fromInputUnsafe(options?.timeout ?? "30 seconds")
 
 /** What a helper printed, or `undefined` where it says that it knows nobody. */
 const run = Effect.fnUntraced(function*(
@@ -162,7 +169,7 @@ const run = Effect.fnUntraced(function*(
   const failed = (reason: AuthnError["reason"], detail: string) =>
     new AuthnError({ source: program(name), reason, detail })
   if (!validName.test(name)) return yield* failed("HelperName", "not a name that a program may have")
-  const timeout = Duration.fromInputUnsafe(options?.timeout ?? "30 seconds")
+  const timeout = limitOf(options)
   const { code, text } = yield* spawn(program(name), action, input).pipe(
     Effect.mapError((error) =>
       error === "flood"

@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function*(
             DockerConfig.keychain(config, ask))),
     {
       keep: () => "10 seconds",
-      keepFailure: "10 seconds"
+      keepFailure: () => "10 seconds"
     }
   )
   return (resource) => Effect.flatMap(kept(file, file), (resolve) => resolve(resource))

@@ -105,7 +105,7 @@ const keychain = (token: Effect.Effect<Key.Token, AuthnError>): Effect.Effect<Ke
   Effect.map(
     Kept.make((_: "token") => token, {
       keep: ({ expiresIn }) => Endpoint.keep(expiresIn),
-      keepFailure: "10 seconds"
+      keepFailure: () => "10 seconds"
     }),
     (kept): Keychain.Resolve => (resource) =>
       isGoogle(resource)

@@ -114,7 +114,7 @@ export const orAnonymous = (resolve: Resolve): Resolve => {
  */
 export const refreshing = (resolve: Resolve, duration: Duration.Input): Effect.Effect<Resolve> =>
   Effect.map(
-    Kept.make(resolve, { keep: () => duration, keepFailure: 0 }),
+    Kept.make(resolve, { keep: () => duration, keepFailure: () => 0 }),
     (kept): Resolve => (resource) => kept(resource.name, resource)
   )
 

@@ -140,6 +140,17 @@ describe("CredentialHelper", () => {
         assert.strictEqual((yield* ask("heals", ghcr))._tag, "Basic")
       }))
 
+    it.effect("holds up nobody again soon when it hung", () =>
+      Effect.gen(function*() {
+        const folder = yield* install("hangs", "echo x >> \"$(dirname \"$0\")/asked\"; exec sleep 60")
+        const fs = yield* FileSystem.FileSystem
+        const ask = yield* CredentialHelper.makeAsk({ timeout: "1 second" })
+        for (let i = 0; i < 3; i++) {
+          assert.strictEqual((yield* Effect.flip(ask("hangs", ghcr))).reason, "HelperTimedOut")
+        }
+        assert.strictEqual(yield* fs.readFileString(`${folder}/asked`), "x\n")
+      }))
+
     it.effect.each([
       "",
       " ",

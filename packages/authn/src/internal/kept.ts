@@ -1,10 +1,12 @@
 /** Answers that are kept for a while: one look-up at a time for one key, however many wait for it. */
 import * as Cache from "effect/Cache"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Hash from "effect/Hash"
+import * as Option from "effect/Option"
 
 /** A question under its key. */
 class Asked<Q> implements Equal.Equal {
@@ -22,20 +24,24 @@ class Asked<Q> implements Equal.Equal {
   }
 }
 
-export interface Options<A> {
+export interface Options<A, E> {
   readonly keep: (answer: A) => Duration.Input
-  readonly keepFailure: Duration.Input
+  readonly keepFailure: (error: E) => Duration.Input
 }
 
 export const make = <Q, A, E>(
   lookup: (question: Q) => Effect.Effect<A, E>,
-  options: Options<A>
+  options: Options<A, E>
 ): Effect.Effect<(key: string, question: Q) => Effect.Effect<A, E>> =>
   Effect.map(
     Cache.makeWith(({ question }: Asked<Q>) => lookup(question), {
       capacity: 1024,
       timeToLive: Exit.match({
-        onFailure: () => Duration.fromInputUnsafe(options.keepFailure),
+        onFailure: (cause) =>
+          Option.match(Cause.findErrorOption(cause), {
+            onNone: () => Duration.zero,
+            onSome: (error) => Duration.fromInputUnsafe(options.keepFailure(error))
+          }),
         onSuccess: (answer: A) => Duration.fromInputUnsafe(options.keep(answer))
       })
     }),
