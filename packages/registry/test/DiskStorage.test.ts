@@ -428,6 +428,59 @@ describe("DiskStorage", () => {
         assert.deepStrictEqual(yield* pruning.blobs("a"), [])
       })))
 
+    it.effect("spares what is pushed or named at the last moment", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const other = yield* DiskStorage.make(path)
+        const image = JSON.stringify({
+          schemaVersion: 2,
+          mediaType: MediaType.ociManifest,
+          config: { mediaType: "application/octet-stream", digest: digestOf("named"), size: 5 },
+          layers: []
+        })
+        const moments: Array<string> = []
+        /** Does something the first time, right before a step. */
+        const before = <E>(moment: string, first: Effect.Effect<void, E>) =>
+          Effect.suspend(() => {
+            if (moments.includes(moment)) return Effect.void
+            moments.push(moment)
+            return Effect.orDie(first)
+          })
+        const storage = yield* DiskStorage.make(path, { pruneAfter: "1 day" }).pipe(
+          Effect.provideService(FileSystem.FileSystem, {
+            ...fs,
+            rename: (from, to) =>
+              to.includes("/aside/")
+                ? Effect.andThen(before("pushed", push(other, "b", text)), fs.rename(from, to))
+                : fs.rename(from, to),
+            remove: (file, options) =>
+              file.includes("/blobs/sha256-")
+                ? Effect.andThen(
+                  before(
+                    "named",
+                    other.putManifest("a", { ...stored(image), mediaType: MediaType.ociManifest }, {
+                      tags: [],
+                      subject: Option.none()
+                    })
+                  ),
+                  fs.remove(file, options)
+                )
+                : fs.remove(file, options)
+          })
+        )
+        yield* push(other, "a", "named")
+        yield* push(other, "a", text)
+        yield* other.deleteBlob("a", digest)
+        yield* TestClock.setTime((yield* realNow) + 2 * 86_400_000)
+        yield* storage.collect
+        assert.deepStrictEqual(moments, ["named", "pushed"])
+        assert.deepStrictEqual(yield* other.blobs("a"), [digestOf("named")])
+        assert.deepStrictEqual(yield* other.blobSize("b", digest), Option.some(11))
+        assert.strictEqual(yield* read(other, text), text)
+        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
+      })))
+
     it.effect("puts back what was put aside by one that was killed, if it is linked", () =>
       run(Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
