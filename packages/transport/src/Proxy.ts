@@ -73,6 +73,12 @@ const matches = (entry: string, { hostname, port, protocol }: URL): boolean => {
   return bare.startsWith(".") ? host.endsWith(bare) : host === bare || host.endsWith(`.${bare}`)
 }
 
+/** People leave the scheme out, which makes one of the host. */
+const withScheme = (proxy: Redacted.Redacted | undefined): Redacted.Redacted | undefined =>
+  proxy === undefined || Redacted.value(proxy).includes("://")
+    ? proxy
+    : Redacted.make(`http://${Redacted.value(proxy)}`, { label: "proxy" })
+
 /**
  * Proxies by the rules that programs share: one for https, one for http, exceptions. Loopback is always one.
  *
@@ -81,8 +87,10 @@ const matches = (entry: string, { hostname, port, protocol }: URL): boolean => {
  */
 export const make = (options: Options): Lookup => {
   const entries = (options.except ?? "").toLowerCase().split(",").map((entry) => entry.trim()).filter(Boolean)
+  const https = withScheme(options.https)
+  const http = withScheme(options.http)
   return (url) => {
-    const proxy = url.protocol === "https:" ? options.https : options.http
+    const proxy = url.protocol === "https:" ? https : http
     if (proxy === undefined || isLoopback(url.host)) return undefined
     return entries.some((entry) => matches(entry, url)) ? undefined : proxy
   }

@@ -27,6 +27,15 @@ describe("Proxy", () => {
   })
 
   it.each([
+    ["proxy.example:3128", "http://proxy.example:3128"],
+    ["ann:s3cret@proxy.example", "http://ann:s3cret@proxy.example"],
+    ["https://proxy.example", "https://proxy.example"],
+    ["socks5://proxy.example", "socks5://proxy.example"]
+  ])("reads %s", (text, expected) => {
+    assert.strictEqual(via(Proxy.make({ https: Redacted.make(text) }), "https://a.example/"), expected)
+  })
+
+  it.each([
     ["*", "https://a.example/", true],
     ["a.example", "https://a.example/", true],
     ["a.example", "https://b.a.example/", true],
