@@ -1,10 +1,10 @@
 /**
  * A server before a registry, on loopback, that lets faults strike the requests to it and passes on all others.
  */
+import * as NodeConnection from "@effect-oci/node/NodeConnection"
 import * as NodeHttp from "@effect-oci/node/NodeHttp"
 import * as Fault from "@effect-oci/registry/Fault"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
@@ -17,8 +17,6 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
 import { createServer } from "node:http"
 
 /** Of the connection, not of the message. */
@@ -55,33 +53,6 @@ const pass = (client: HttpClient.HttpClient, upstream: string) =>
       : HttpServerResponse.stream(response.stream, { status: response.status, headers: rest, ...told })
   })
 
-/** Cuts the connection of the request that is answered. */
-const cut = (request: HttpServerRequest.HttpServerRequest, error: unknown) =>
-  Effect.sync(() => {
-    const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
-    if (Predicate.hasProperty(error, "reset") && error.reset === false) socket.destroy()
-    else socket.resetAndDestroy()
-  })
-
-/** What breaks on one side breaks on the other, as it broke there. */
-const breaking = <E, R>(
-  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Effect.matchEffect(app, {
-      onFailure: (error) => Effect.andThen(cut(request, error), Effect.never),
-      onSuccess: (response) =>
-        Effect.succeed(
-          response.body._tag !== "Stream"
-            ? response
-            : HttpServerResponse.stream(Stream.tapError(response.body.stream, (error) => cut(request, error)), {
-              status: response.status,
-              headers: response.headers,
-              ...(response.body.contentLength === undefined ? {} : { contentLength: response.body.contentLength })
-            })
-        )
-    }))
-
 export interface Options {
   readonly plan: Fault.Plan
   /** The port; any that is free unless given. */
@@ -93,7 +64,8 @@ export interface Options {
 /** Listens until its scope is closed; gives its `host:port`. */
 export const make = Effect.fnUntraced(function*(upstream: string, options: Options) {
   const client = Context.get(yield* Layer.build(NodeHttp.layer), HttpClient.HttpClient)
-  const app = breaking(Fault.guard(pass(client, upstream), options.plan))
+  // What breaks on one side breaks on the other, as it broke there.
+  const app = NodeConnection.breaking(Fault.guard(pass(client, upstream), options.plan))
   const node = createServer()
   node.requestTimeout = 0
   node.keepAliveTimeout = options.keepAlive ?? 75_000

@@ -90,7 +90,7 @@ describe("effect-oci serve", () => {
     for (const [storage, serve] of Object.entries(storages)) {
       for (const [who, ask] of Object.entries(asking)) {
         for (const version of ["1.1", "dev"] as const) {
-          it.effect(`passes the conformance suite ${version}: ${storage}, asking ${who}`, () =>
+          it.effect(`SRV-02: passes the conformance suite ${version}: ${storage}, asking ${who}`, () =>
             Effect.gen(function*() {
               const { failed, missing, numbers, run } = yield* conformance(serve, ask, version)
               yield* Console.log(`conformance ${version}, ${storage}, asking ${who}: ${JSON.stringify(numbers)}`)

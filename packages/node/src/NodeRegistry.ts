@@ -3,17 +3,21 @@
  *
  * @since 1.0.0
  */
+import * as Reference from "@effect-oci/name/Reference"
 import * as Auth from "@effect-oci/registry/Auth"
 import * as DiskStorage from "@effect-oci/registry/DiskStorage"
 import * as Fault from "@effect-oci/registry/Fault"
+import * as Link from "@effect-oci/registry/Link"
 import * as MemoryStorage from "@effect-oci/registry/MemoryStorage"
+import * as PullThrough from "@effect-oci/registry/PullThrough"
 import * as Quota from "@effect-oci/registry/Quota"
 import * as RegistryServer from "@effect-oci/registry/RegistryServer"
+import * as Seed from "@effect-oci/registry/Seed"
 import * as Settings from "@effect-oci/registry/Settings"
 import { collecting, Storage, type StorageError } from "@effect-oci/registry/Storage"
 import * as Traffic from "@effect-oci/registry/Traffic"
+import * as Upstreams from "@effect-oci/registry/Upstreams"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
@@ -23,6 +27,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
 import { createServer as createTlsServer } from "node:https"
+import * as NodeConnection from "./NodeConnection.ts"
 import * as NodeHasher from "./NodeHasher.ts"
 import type * as SelfSigned from "./SelfSigned.ts"
 
@@ -83,6 +88,18 @@ export interface Options {
    * What goes wrong: from the start, or as a plan that more is injected into.
    */
   readonly faults?: ReadonlyArray<Fault.Fault> | Fault.Plan | undefined
+  /**
+   * How far away it seems, and how wide the way to it.
+   */
+  readonly link?: Link.Options | undefined
+  /**
+   * The registries it stands for: what it lacks it gets from there and keeps, and nobody pushes to it.
+   */
+  readonly upstreams?: Upstreams.Upstreams | undefined
+  /**
+   * What there is from the start: content by a reference without a registry, such as `acme/app:1.2`.
+   */
+  readonly seed?: Seed.Seed | undefined
 }
 
 /** The names of this machine that no page from elsewhere can give itself. */
@@ -90,9 +107,10 @@ const loopback = ["localhost", "127.0.0.1", "[::1]"]
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
 
-const settingsOf = ({ answerFor = [], host = "127.0.0.1", settings }: Options): Settings.Settings => ({
+const settingsOf = ({ answerFor = [], host = "127.0.0.1", settings, upstreams }: Options): Settings.Settings => ({
   ...Settings.defaults,
   ...settings,
+  readOnly: upstreams !== undefined || settings?.readOnly === true,
   hosts: isLoopback(host) || answerFor.length > 0 ? [...loopback, host, ...answerFor] : undefined
 })
 
@@ -112,24 +130,24 @@ const nodeServer = ({ connections = 4096, tls }: Options) => {
   return node
 }
 
-/** Cuts the connection without a word. */
-const cut = Effect.gen(function*() {
-  const { socket } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
-  // There is no such thing as a reset below TLS.
-  if ("encrypted" in socket) socket.destroy()
-  else socket.resetAndDestroy()
-  return yield* Effect.never
-})
-
 /** Answers: the registry, behind whoever lets in, with what goes wrong before it and whoever watches before all. */
 const answering = Effect.fnUntraced(function*(options: Options, storage: Storage["Service"]) {
-  const { auth, faults = [], tell } = options
+  const { auth, faults = [], tell, upstreams } = options
+  const kept = upstreams === undefined
+    ? storage
+    : yield* PullThrough.make(storage, { sourceOf: Upstreams.sourceOf(upstreams) })
   const registry = RegistryServer.app.pipe(
-    Effect.provideService(Storage, yield* Quota.limit(storage, options.quota)),
+    Effect.provideService(Storage, yield* Quota.limit(kept, options.quota)),
     Effect.provideService(Settings.Settings, settingsOf(options))
   )
   const guarded = auth === undefined ? registry : yield* Auth.guard(registry, auth)
-  const broken = Fault.guard(guarded, "next" in faults ? faults : Fault.plan(...faults))
+  const broken = yield* Link.guard(
+    Fault.guard(
+      upstreams === undefined ? guarded : Upstreams.guard(guarded, upstreams),
+      "next" in faults ? faults : Fault.plan(...faults)
+    ),
+    options.link ?? {}
+  )
   const watched = Traffic.guard(
     options.tls === undefined ? broken : Effect.updateService(
       broken,
@@ -139,7 +157,7 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
     (entry) => tell === undefined ? Traffic.measure(entry) : Effect.andThen(Traffic.measure(entry), tell(entry))
   )
   // What a client has given up is given up, which a server's handlers are not by themselves.
-  yield* HttpServer.serveEffect(Effect.interruptible(Effect.catchTag(watched, "Disconnected", () => cut)))
+  yield* HttpServer.serveEffect(Effect.interruptible(NodeConnection.breaking(watched)))
 })
 
 const storageOf = ({ dir, disk }: Options) =>
@@ -164,6 +182,10 @@ export const serve = Effect.fn("NodeRegistry.serve")(function*(
 ): Effect.fn.Return<string, ServeError | StorageError, Scope.Scope> {
   const storage = yield* storageOf(options)
   yield* Effect.forkScoped(collecting(storage))
+  yield* Effect.forEach(Object.entries(options.seed ?? {}), ([text, content]) => {
+    const { digest, repository, tag } = Reference.parseUnsafe(`localhost/${text}`, { defaultTag: "" })
+    return Seed.put(storage, { repository: repository.path, tag, digest }, content)
+  }, { discard: true })
   const node = nodeServer(options)
   const server = yield* NodeHttpServer.make(() => node, {
     host: options.host ?? "127.0.0.1",

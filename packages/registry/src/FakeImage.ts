@@ -8,6 +8,7 @@ import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Platform from "@effect-oci/spec/Platform"
 import * as Effect from "effect/Effect"
+import * as Base64Url from "effect/encoding/Base64Url"
 import * as Tar from "effect/encoding/Tar"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -216,4 +217,63 @@ export const artifact = Effect.fnUntraced(function*(options: {
     { artifactType: options.artifactType }
   )
   return { root: root.descriptor, blobs: [config, payload], manifests: [root] }
+})
+
+/**
+ * A manifest of any kind, byte for byte, with the blobs and manifests that it names.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const raw = Effect.fnUntraced(function*(
+  mediaType: string,
+  bytes: Uint8Array | string,
+  parts: Partial<Pick<Content, "blobs" | "manifests">> = {}
+): Effect.fn.Return<Content> {
+  const root = yield* part(mediaType, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes)
+  return { root: root.descriptor, blobs: parts.blobs ?? [], manifests: [...parts.manifests ?? [], root] }
+})
+
+/**
+ * Bytes to name in a manifest.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const blob = (bytes: Uint8Array | string, mediaType = "application/octet-stream"): Effect.Effect<Part> =>
+  part(mediaType, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes)
+
+/**
+ * An image in the form that Docker had before 2016: schema 1, laid out as a signed one is, with a signature that is none.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const schema1 = Effect.fnUntraced(function*(
+  options: {
+    readonly name?: string | undefined
+    readonly tag?: string | undefined
+    readonly seed?: string | undefined
+  } = {}
+): Effect.fn.Return<Content> {
+  const layerPart = yield* layer(options.seed ?? "0", 1024)
+  const text = JSON.stringify(
+    {
+      schemaVersion: 1,
+      name: options.name ?? "app",
+      tag: options.tag ?? "1",
+      architecture: "amd64",
+      fsLayers: [{ blobSum: layerPart.descriptor.digest }],
+      history: [{ v1Compatibility: JSON.stringify({ id: "0".repeat(64), architecture: "amd64", os: "linux" }) }]
+    },
+    null,
+    3
+  )
+  // As libtrust signs: the payload is what was before the signatures, and what comes after them.
+  const header = Base64Url.encode(
+    JSON.stringify({ formatLength: text.length - 2, formatTail: Base64Url.encode("\n}"), time: "1970-01-01T00:00:00Z" })
+  )
+  const signature = { header: { alg: "ES256" }, signature: Base64Url.encode("none"), protected: header }
+  const signed = `${text.slice(0, -2)},\n   "signatures": ${JSON.stringify([signature])}\n}`
+  return yield* raw(MediaType.dockerSchema1Signed, signed, { blobs: [layerPart] })
 })

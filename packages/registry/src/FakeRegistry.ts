@@ -12,8 +12,6 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -21,8 +19,10 @@ import * as Auth from "./Auth.ts"
 import type { Content } from "./FakeImage.ts"
 import * as Fault from "./Fault.ts"
 import * as InProcess from "./internal/inProcess.ts"
+import * as Link from "./Link.ts"
 import * as MemoryStorage from "./MemoryStorage.ts"
 import * as RegistryServer from "./RegistryServer.ts"
+import * as Seed from "./Seed.ts"
 import * as Settings from "./Settings.ts"
 import { Storage, type Stored } from "./Storage.ts"
 
@@ -39,6 +39,7 @@ export interface Host {
   readonly name: string
   readonly auth?: Auth.Options | undefined
   readonly settings?: Partial<Settings.Settings> | undefined
+  readonly link?: Link.Options | undefined
 }
 
 /**
@@ -66,6 +67,14 @@ export interface Options {
    * @default MemoryStorage.make
    */
   readonly storage?: Effect.Effect<Storage["Service"]> | undefined
+  /**
+   * How far away the hosts are that have no link of their own, and how wide the way to each of them is.
+   */
+  readonly link?: Link.Options | undefined
+  /**
+   * What there is from the start, and again after `reset`: content by its reference.
+   */
+  readonly seed?: Seed.Seed | undefined
   /**
    * What goes wrong from the start, and again after `reset`.
    */
@@ -159,9 +168,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
         Effect.provideService(Settings.Settings, { ...Settings.defaults, ...options.settings, ...host.settings })
       )
       const guarded = auth === undefined ? served : yield* Auth.guard(served, auth)
-      registries.set(Registry.apiHost(Registry.parseUnsafe(host.name)), { app: Fault.guard(guarded, plan), storage })
+      const app = yield* Link.guard(Fault.guard(guarded, plan), host.link ?? options.link ?? {})
+      registries.set(Registry.apiHost(Registry.parseUnsafe(host.name)), { app, storage })
     }), { discard: true })
-  yield* open
 
   const client = HttpClient.make((request, url) =>
     Effect.suspend(() => {
@@ -200,37 +209,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
       return Effect.flatMap(storageOf(repository), (storage) => use(storage, repository.path))
     }).pipe(Effect.orDie)
 
-  // Through the endpoints, so that nothing can be seeded that could not be pushed; but for what the content leaves out.
-  const seed = Effect.fnUntraced(function*(text: string, given: Content | Effect.Effect<Content>) {
-    const content = Effect.isEffect(given) ? yield* given : given
+  const seed = Effect.fnUntraced(function*(text: string, content: Content | Effect.Effect<Content>) {
     const { digest, repository, tag } = Reference.parseUnsafe(text, untagged)
-    const storage = yield* storageOf(repository)
-    const put = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
-      const reply = yield* RegistryServer.app.pipe(
-        Effect.provideService(Storage, storage),
-        Effect.provideService(Settings.Settings, { ...Settings.defaults, sparse: true, manifestLimit: Infinity }),
-        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request))
-      )
-      if (reply.status !== 201) return yield* Effect.die(new Error(`seed ${text}: ${InProcess.textOf(reply)}`))
-    })
-    const path = `/v2/${repository.path}`
-    for (const { bytes, descriptor } of content.blobs) {
-      yield* put(
-        HttpClientRequest.post(`${path}/blobs/uploads/?digest=${descriptor.digest}`).pipe(
-          HttpClientRequest.bodyUint8Array(bytes)
-        )
-      )
-    }
-    for (const { bytes, descriptor } of content.manifests) {
-      const isRoot = descriptor.digest === content.root.digest
-      yield* put(
-        HttpClientRequest.put(
-          `${path}/manifests/${(isRoot ? digest : undefined) ?? descriptor.digest}${isRoot && tag ? `?tag=${tag}` : ""}`
-        ).pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType))
-      )
-    }
-    return content.root
+    return yield* Seed.put(yield* storageOf(repository), { repository: repository.path, tag, digest }, content)
   })
+  const start = Effect.andThen(
+    open,
+    Effect.forEach(Object.entries(options.seed ?? {}), ([text, content]) => seed(text, content), { discard: true })
+  )
+  yield* start
 
   return Context.make(HttpClient.HttpClient, client).pipe(Context.add(FakeRegistry, {
     seed,
@@ -267,7 +254,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       requests.length = 0
       yield* plan.clear
       yield* plan.inject(...options.faults ?? [])
-      yield* open
+      yield* start
     })
   }))
 })

@@ -3,15 +3,15 @@
  *
  * @since 1.0.0
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import * as Body from "./internal/faultyBody.ts"
-import * as Reply from "./internal/reply.ts"
+import * as Random from "./internal/random.ts"
+import * as Route from "./internal/route.ts"
+import { strike } from "./internal/strike.ts"
 
 /**
  * What goes wrong. Sizes and positions are in bytes.
@@ -37,6 +37,8 @@ export type Action =
   | { readonly _tag: "Headers"; readonly headers: Readonly<Record<string, string | undefined>> }
   | { readonly _tag: "Forget"; readonly headers: ReadonlyArray<string> }
   | { readonly _tag: "Latency"; readonly duration: Duration.Duration }
+  | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
+  | { readonly _tag: "Refuse" }
 
 /**
  * One thing that goes wrong, with the requests it strikes. Each method gives a new fault.
@@ -59,17 +61,26 @@ export class Fault {
   readonly host: string | undefined
   readonly skipped: number
   readonly count: number
+  /**
+   * How long it strikes, from the first time on, in milliseconds.
+   */
+  readonly duration: number | undefined
+  readonly chance: { readonly probability: number; readonly seed: string } | undefined
+  /**
+   * Another that has to be over first.
+   */
+  readonly previous: Fault | undefined
 
-  constructor(
-    action: Action,
-    where: Partial<Pick<Fault, "method" | "path" | "host" | "skipped" | "count">> = {}
-  ) {
+  constructor(action: Action, where: Partial<Omit<Fault, "action">> = {}) {
     this.action = action
     this.method = where.method
     this.path = where.path ?? ""
     this.host = where.host
     this.skipped = where.skipped ?? 0
     this.count = where.count ?? 1
+    this.duration = where.duration
+    this.chance = where.chance
+    this.previous = where.previous
   }
 
   /**
@@ -102,6 +113,42 @@ export class Fault {
   always(): Fault {
     return this.times(Infinity)
   }
+  /**
+   * Strikes all of them for so long, from the first on: a window in which a registry lets nobody in.
+   */
+  lasting(duration: Duration.Input): Fault {
+    return new Fault(this.action, {
+      ...this,
+      count: Infinity,
+      duration: Duration.toMillis(Duration.fromInputUnsafe(duration))
+    })
+  }
+  /**
+   * Strikes each of them with this probability, the same ones for the same seed.
+   */
+  sometimes(probability: number, seed = "0"): Fault {
+    return new Fault(this.action, { ...this, count: Infinity, chance: { probability, seed } })
+  }
+}
+
+/**
+ * Faults of which each waits until the one before it is over, whichever requests they strike.
+ *
+ * **Example** (An upload that is lost, and then a registry that is busy)
+ *
+ * ```ts
+ * import * as Fault from "@effect-oci/registry/Fault"
+ *
+ * Fault.plan(...Fault.sequence(Fault.sessionLost.on("PATCH"), Fault.rateLimit(1).on("POST").times(2)))
+ * ```
+ *
+ * @category combinators
+ * @since 1.0.0
+ */
+export const sequence = (...faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => {
+  const all: Array<Fault> = []
+  for (const fault of faults) all.push(new Fault(fault.action, { ...fault, previous: all.at(-1) }))
+  return all
 }
 
 /**
@@ -222,6 +269,28 @@ export const headers = (headers: Readonly<Record<string, string | undefined>>): 
   new Fault({ _tag: "Headers", headers })
 
 /**
+ * Answers with headers that say something else than the registry would: that the content has another digest or length, that
+ * it is another range, that it goes on elsewhere.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const lie = (
+  { digest, length, location, range }: {
+    readonly digest?: string
+    readonly length?: number
+    readonly range?: string
+    readonly location?: string
+  }
+): Fault =>
+  headers({
+    ...(digest === undefined ? {} : { "docker-content-digest": digest }),
+    ...(length === undefined ? {} : { "content-length": String(length) }),
+    ...(range === undefined ? {} : { "content-range": range }),
+    ...(location === undefined ? {} : { location })
+  })
+
+/**
  * Answers as if the request had not had these headers: a `range` that is not understood, an `authorization` whose token
  * has expired.
  *
@@ -229,6 +298,14 @@ export const headers = (headers: Readonly<Record<string, string | undefined>>): 
  * @since 1.0.0
  */
 export const forget = (...headers: ReadonlyArray<string>): Fault => new Fault({ _tag: "Forget", headers })
+
+/**
+ * Answers as a registry does whose token has expired.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const tokenExpired: Fault = forget("authorization")
 
 /**
  * Answers later.
@@ -240,6 +317,22 @@ export const latency = (duration: Duration.Input): Fault =>
   new Fault({ _tag: "Latency", duration: Duration.fromInputUnsafe(duration) })
 
 /**
+ * Takes the request's body and gives the reply's at so many bytes a second.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const bandwidth = (bytesPerSecond: number): Fault => new Fault({ _tag: "Bandwidth", bytesPerSecond })
+
+/**
+ * Lets nobody connect. On a port, where somebody has connected before anything was asked, the connection is cut.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const refuse: Fault = new Fault({ _tag: "Refuse" })
+
+/**
  * A connection that was cut, before there was a reply or within its body. Whoever serves the registry cuts it.
  *
  * @category errors
@@ -248,12 +341,12 @@ export const latency = (duration: Duration.Input): Fault =>
 export class Disconnected extends Schema.Error<Disconnected>("@effect-oci/registry/Fault/Disconnected")({
   _tag: Schema.tag("Disconnected"),
   /**
-   * Reset, or closed as if all had been said.
+   * Never there, reset, or closed as if all had been said.
    */
-  reset: Schema.Boolean
+  how: Schema.Literals(["refused", "reset", "closed"])
 }) {
   override get message(): string {
-    return this.reset ? "the connection was reset" : "the connection was closed"
+    return `the connection was ${this.how}`
   }
 }
 
@@ -274,11 +367,44 @@ export interface Plan {
    */
   readonly struck: Effect.Effect<number>
   /**
-   * What goes wrong with a request, and that it was its turn: the faults injected first come first.
+   * What goes wrong with a request at this time, in milliseconds, and that it was its turn: the faults injected first come
+   * first.
    */
   readonly next: (
-    request: { readonly method: string; readonly host: string; readonly path: string }
+    request: { readonly method: string; readonly host: string; readonly path: string },
+    now: number
   ) => Action | undefined
+}
+
+interface State {
+  readonly fault: Fault
+  /**
+   * How many it let pass or struck.
+   */
+  seen: number
+  /**
+   * How often it was up to chance.
+   */
+  drawn: number
+  /**
+   * When it is over.
+   */
+  until: number | undefined
+}
+
+const isOver = ({ fault, seen, until }: State, now: number): boolean =>
+  until === undefined ? seen >= fault.skipped + fault.count : now >= until
+
+const strikes = (state: State, now: number): boolean => {
+  const { chance, duration, skipped } = state.fault
+  if (state.seen >= skipped && chance !== undefined) {
+    const drawn = Random.bytes(`${chance.seed}-${state.drawn++}`, 1)[0]!
+    if (drawn >= chance.probability * 256) return false
+  }
+  state.seen++
+  if (state.seen <= skipped) return false
+  if (duration !== undefined) state.until ??= now + duration
+  return true
 }
 
 /**
@@ -288,24 +414,23 @@ export interface Plan {
  * @since 1.0.0
  */
 export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
-  const waiting = (fault: Fault) => ({ fault, seen: 0 })
-  let faults = initial.map(waiting)
+  const waiting = (fault: Fault): State => ({ fault, seen: 0, drawn: 0, until: undefined })
+  let states = initial.map(waiting)
   let struck = 0
   return {
     struck: Effect.sync(() => struck),
-    inject: (...more) => Effect.sync(() => void faults.push(...more.map(waiting))),
+    inject: (...more) => Effect.sync(() => void states.push(...more.map(waiting))),
     clear: Effect.sync(() => {
-      faults = []
+      states = []
       struck = 0
     }),
-    next: ({ host, method, path }) => {
-      for (const state of faults) {
+    next: ({ host, method, path }, now) => {
+      for (const state of states) {
         const { fault } = state
         const fits = (fault.method === undefined || fault.method === method) && path.includes(fault.path) &&
           (fault.host === undefined || fault.host === host)
-        if (!fits || state.seen >= fault.skipped + fault.count) continue
-        state.seen++
-        if (state.seen <= fault.skipped) continue
+        const isWaiting = states.some((other) => other.fault === fault.previous && !isOver(other, now))
+        if (!fits || isWaiting || isOver(state, now) || !strikes(state, now)) continue
         struck++
         return fault.action
       }
@@ -325,54 +450,8 @@ type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpSer
 export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R> =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const question = request.url.indexOf("?")
-    const path = question === -1 ? request.url : request.url.slice(0, question)
-    const action = plan.next({ method: request.method, host: request.headers["host"] ?? "", path })
-    switch (action?._tag) {
-      case undefined:
-        return yield* app
-      case "Status":
-        if (action.late) yield* Effect.ignore(Stream.runDrain(request.stream))
-        return action.body === undefined
-          ? Reply.failure(action.status, Reply.codeOf(action.status), "as ordered", action.headers)
-          : Reply.text(action.status, action.body, action.headers)
-      case "Latency":
-        return yield* Effect.delay(app, action.duration)
-      case "Reset":
-        if (action.after !== 0) {
-          const cut = action.after === "reply" ? request : Body.cutRequest(request, action.after, Stream.fail("cut"))
-          yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, cut)
-        }
-        return yield* new Disconnected({ reset: true })
-      case "Stall":
-        return action.after === undefined ? yield* Effect.never : Body.stall(yield* app, action.after)
-      case "StallUpload":
-        // Whatever the registry says of it in the end.
-        return yield* Effect.andThen(
-          Effect.provideService(
-            app,
-            HttpServerRequest.HttpServerRequest,
-            Body.cutRequest(request, action.after, Stream.never)
-          ),
-          Effect.never
-        )
-      case "Truncate":
-        return action.end === "clean"
-          ? Body.endEarly(yield* app, action.after)
-          : Body.truncate(yield* app, action.after, new Disconnected({ reset: action.end === "reset" }))
-      case "Corrupt":
-        return Body.corrupt(yield* app, action.at)
-      case "Trickle":
-        return Body.trickle(yield* app, action.after, action.bytesPerSecond)
-      case "Overlong":
-        return Body.overlong(yield* app, action.by)
-      case "Headers":
-        return Body.withHeaders(yield* app, action.headers)
-      case "Forget":
-        return yield* Effect.provideService(
-          app,
-          HttpServerRequest.HttpServerRequest,
-          request.modify({ headers: Headers.removeMany(request.headers, action.headers) })
-        )
-    }
+    const { path } = Route.target(request.url)
+    const now = yield* Clock.currentTimeMillis
+    const action = plan.next({ method: request.method, host: request.headers["host"] ?? "", path }, now)
+    return yield* action === undefined ? app : strike(app, action, request, (how) => new Disconnected({ how }))
   })

@@ -47,7 +47,7 @@ export interface Upload {
  */
 export class StorageError extends Schema.Error<StorageError>("@effect-oci/registry/Storage/StorageError")({
   _tag: Schema.tag("StorageError"),
-  reason: Schema.Literals(["Failed", "Busy", "NoSpace", "DigestMismatch", "NoUpload", "OutOfOrder"]),
+  reason: Schema.Literals(["Failed", "Upstream", "Busy", "NoSpace", "DigestMismatch", "NoUpload", "OutOfOrder"]),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -7,11 +7,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Body from "./internal/bodies.ts"
 import * as Route from "./internal/route.ts"
 
 /**
@@ -122,6 +123,8 @@ export const guard = <E, R>(
       received: 0,
       sent: 0
     }
+    const endpoint = Route.parse(path)._tag
+    yield* Effect.annotateCurrentSpan({ "oci.endpoint": endpoint })
     yield* Effect.addFinalizer((exit) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         tell({
@@ -129,7 +132,7 @@ export const guard = <E, R>(
           method: request.method,
           path,
           query: shown(query),
-          endpoint: Route.parse(path)._tag,
+          endpoint,
           address: Option.getOrUndefined(request.remoteAddress),
           agent: request.headers["user-agent"],
           ...seen,
@@ -142,24 +145,14 @@ export const guard = <E, R>(
       Effect.provideService(Asking, (user) => {
         seen.user = user
       }),
-      // All of the request but its body: each server has its own kind of them.
-      Effect.provideService(
-        HttpServerRequest.HttpServerRequest,
-        Object.create(request, { stream: { value: stream } })
-      )
+      Effect.provideService(HttpServerRequest.HttpServerRequest, Body.withStream(request, stream))
     )
     seen.status = response.status
     const { body } = response
     if (body._tag === "Uint8Array") seen.sent = body.body.length
-    return body._tag !== "Stream" ? response : HttpServerResponse.stream(
-      counted(body.stream, (size) => seen.sent += size),
-      {
-        status: response.status,
-        headers: response.headers,
-        contentType: body.contentType,
-        ...(body.contentLength === undefined ? {} : { contentLength: body.contentLength })
-      }
-    )
+    return body._tag !== "Stream"
+      ? response
+      : Body.mapBody(response, (bytes) => counted(bytes, (size) => seen.sent += size))
   })
 
 const requests = Metric.counter("oci_registry_requests", {

@@ -4,9 +4,11 @@ import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as FakeImage from "../src/FakeImage.ts"
+import * as FakeRegistry from "../src/FakeRegistry.ts"
 import { digestOf } from "./registry.ts"
 
 const documentOf = (part: FakeImage.Part) => Result.getOrThrow(Document.parse(part.bytes, part.descriptor.mediaType))
@@ -93,4 +95,48 @@ describe("FakeImage", () => {
         assert.deepStrictEqual(content.blobs.at(-1)!.bytes, bytes)
       }))
   })
+
+  it.effect("nests indexes, and refers to whatever has a digest", () =>
+    Effect.gen(function*() {
+      const inner = yield* FakeImage.indexOf([yield* FakeImage.image({ seed: "a" }), yield* FakeImage.index()])
+      const outer = yield* FakeImage.indexOf([inner])
+      const sbom = yield* FakeImage.artifact({
+        artifactType: "application/x.sbom",
+        subject: outer,
+        bytes: new Uint8Array(3)
+      })
+      const signature = yield* FakeImage.artifact({ artifactType: "application/x.sig", subject: sbom.root })
+      const subjects = [sbom, signature].map(({ manifests: [manifest] }) => documentOf(manifest!))
+        .map((document) => document._tag === "Manifest" && document.subject?.digest)
+      assert.deepStrictEqual(subjects, [outer.root.digest, sbom.root.digest])
+      const fake = yield* FakeRegistry.FakeRegistry
+      yield* fake.seed("r.test/a:outer", outer)
+      for (const content of [sbom, signature]) yield* fake.seed("r.test/a", content)
+      assert.deepStrictEqual(yield* fake.tags("r.test/a"), ["outer"])
+      for (const { descriptor } of [...outer.manifests, ...sbom.manifests, ...signature.manifests]) {
+        assert.isTrue(Option.isSome(yield* fake.manifest(`r.test/a@${descriptor.digest}`)))
+      }
+    }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.test"] }))))
+
+  it.effect("holds any bytes, and what Docker had before 2016", () =>
+    Effect.gen(function*() {
+      const layer = yield* FakeImage.blob("layer")
+      const text = JSON.stringify({ schemaVersion: 2, mediaType: "application/x.other", thing: layer.descriptor })
+      const raw = yield* FakeImage.raw("application/x.other", text, { blobs: [layer] })
+      const old = yield* FakeImage.schema1()
+      const fake = yield* FakeRegistry.FakeRegistry
+      yield* fake.seed("r.test/a:raw", raw)
+      yield* fake.seed("r.test/a:old", old)
+      const stored = Option.getOrThrow(yield* fake.manifest("r.test/a:raw"))
+      assert.deepStrictEqual([stored.mediaType, new TextDecoder().decode(stored.bytes)], ["application/x.other", text])
+      assert.deepStrictEqual(yield* fake.blob(`r.test/a@${layer.descriptor.digest}`), Option.some(layer.bytes))
+      const signed = Option.getOrThrow(yield* fake.manifest("r.test/a:old"))
+      assert.strictEqual(signed.mediaType, MediaType.dockerSchema1Signed)
+      const { fsLayers, signatures } = JSON.parse(new TextDecoder().decode(signed.bytes))
+      assert.deepStrictEqual(fsLayers, [{ blobSum: old.blobs[0]!.descriptor.digest }])
+      // The payload that was signed: what was there before the signatures, and the tail that they were put before.
+      const { formatLength, formatTail } = JSON.parse(atob(signatures[0].protected))
+      const payload = new TextDecoder().decode(signed.bytes.slice(0, formatLength)) + atob(formatTail)
+      assert.deepStrictEqual(JSON.parse(payload).fsLayers, fsLayers)
+    }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.test"] }))))
 })

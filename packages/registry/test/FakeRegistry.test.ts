@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as FakeRegistry from "../src/FakeRegistry.ts"
 import * as Fault from "../src/Fault.ts"
@@ -61,6 +63,36 @@ describe("FakeRegistry", () => {
         { name: "closed.test", auth: { scheme: "basic", users: {} } },
         { name: "still.test", settings: { readOnly: true } }
       ]
+    }))))
+
+  it.effect("has what it is seeded with, and again when it was reset", () =>
+    Effect.gen(function*() {
+      const fake = yield* Fake
+      for (let i = 0; i < 2; i++) {
+        assert.deepStrictEqual(yield* fake.tags("ghcr.io/acme/app"), ["1"])
+        assert.deepStrictEqual(yield* fake.tags("docker.io/library/busybox"), ["latest"])
+        assert.isTrue(Option.isSome(yield* fake.manifest("ghcr.io/acme/app:1")))
+        yield* fake.seed("ghcr.io/acme/app:2", FakeImage.image())
+        yield* fake.reset
+      }
+      assert.deepStrictEqual(yield* fake.requests, [])
+    }).pipe(Effect.provide(FakeRegistry.layer({
+      hosts: ["ghcr.io", "docker.io"],
+      seed: { "ghcr.io/acme/app:1": FakeImage.index(), "busybox:latest": FakeImage.image() }
+    }))))
+
+  it.effect("is as far away as it is told, by the clock of the test", () =>
+    Effect.gen(function*() {
+      for (const [host, millis] of [["near.test", 20], ["far.test", 200]] as const) {
+        const fiber = yield* Effect.forkChild(get(`https://${host}/v2/`))
+        yield* TestClock.adjust(millis - 1)
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
+      }
+    }).pipe(Effect.provide(FakeRegistry.layer({
+      hosts: ["near.test", { name: "far.test", link: { latency: "200 millis" } }],
+      link: { latency: "20 millis" }
     }))))
 
   describe("seed", () => {

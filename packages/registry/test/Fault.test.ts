@@ -36,8 +36,8 @@ const broken = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>
 
 describe("Fault", () => {
   describe("Plan", () => {
-    const ask = (plan: Fault.Plan, method: string, path: string, host = "r.test") =>
-      plan.next({ method, path, host })?._tag
+    const ask = (plan: Fault.Plan, method: string, path: string, host = "r.test", now = 0) =>
+      plan.next({ method, path, host }, now)?._tag
 
     it("strikes by method, path and host, so many times after so many", () => {
       const plan = Fault.plan(Fault.status(503).on("PUT", "/manifests/").at("r.test").skip(1).times(2))
@@ -56,6 +56,53 @@ describe("Fault", () => {
       const asked = Array.from({ length: 5 }, () => ask(plan, "GET", "/"))
       assert.deepStrictEqual(asked, ["Status", "Reset", "Reset", "Stall", undefined])
     })
+
+    it("strikes all in a window of time, from the first on", () => {
+      const plan = Fault.plan(Fault.rateLimit(30).on("GET").skip(1).lasting("30 seconds"))
+      const asked = [0, 10_000, 10_001, 39_999, 40_000, 90_000].map((now) => ask(plan, "GET", "/", "r.test", now))
+      const none = undefined
+      assert.deepStrictEqual(asked, [none, "Status", "Status", "Status", none, none])
+    })
+
+    it("strikes some, by chance, the same for the same seed", () => {
+      const run = (fault: Fault.Fault, count = 1000) => {
+        const plan = Fault.plan(fault)
+        return Array.from({ length: count }, () => ask(plan, "GET", "/") !== undefined)
+      }
+      const struck = (fault: Fault.Fault) => run(fault).filter((hit) => hit).length
+      const some = Fault.reset().sometimes(0.25, "a")
+      assert.deepStrictEqual(run(some), run(some))
+      assert.notDeepEqual(run(some), run(Fault.reset().sometimes(0.25, "b")))
+      assert.approximately(struck(some), 250, 60)
+      assert.strictEqual(struck(Fault.reset().sometimes(0)), 0)
+      assert.strictEqual(struck(Fault.reset().sometimes(1)), 1000)
+      assert.strictEqual(struck(some.times(3)), 3)
+    })
+
+    it("has one wait for the other, whatever they strike", () => {
+      const plan = Fault.plan(
+        ...Fault.sequence(
+          Fault.status(503).on("PUT").times(2),
+          Fault.reset().on("GET"),
+          Fault.stall().lasting("1 second"),
+          Fault.corrupt()
+        )
+      )
+      const asked = [["GET", 0], ["PUT", 0], ["GET", 0], ["PUT", 0], ["PUT", 0], ["GET", 0], ["GET", 5], ["GET", 1005]]
+        .map(([method, now]) => ask(plan, String(method), "/", "r.test", Number(now)))
+      const none = undefined
+      assert.deepStrictEqual(asked, [none, "Status", none, "Status", none, "Reset", "Stall", "Corrupt"])
+    })
+
+    it.effect("tells how many it struck, and forgets all when it is cleared", () =>
+      Effect.gen(function*() {
+        const plan = Fault.plan(Fault.status(503).times(5))
+        for (let i = 0; i < 3; i++) ask(plan, "GET", "/")
+        assert.strictEqual(yield* plan.struck, 3)
+        yield* plan.clear
+        assert.isUndefined(ask(plan, "GET", "/"))
+        assert.strictEqual(yield* plan.struck, 0)
+      }))
 
     it("strikes for ever", () => {
       const plan = Fault.plan(Fault.status(503).on("*").always())
@@ -235,6 +282,68 @@ describe("Fault", () => {
         assert.isUndefined(response.headers["etag"])
         assert.strictEqual(response.headers["content-length"], "11")
         assert.strictEqual(yield* response.text, text)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("lie", () => {
+    it.effect("says something else of what it gives", () =>
+      Effect.gen(function*() {
+        yield* broken(
+          Fault.lie({ digest: "sha256:no", length: 5, range: "bytes 1-2/3", location: "http://evil.test/" }).on("GET"),
+          Fault.lie({}).on("GET")
+        )
+        const { headers } = yield* get(blob)
+        assert.deepStrictEqual(
+          ["docker-content-digest", "content-length", "content-range", "location"].map((name) => headers[name]),
+          ["sha256:no", "5", "bytes 1-2/3", "http://evil.test/"]
+        )
+        assert.strictEqual((yield* get(blob)).headers["content-length"], "11")
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("refuse", () => {
+    it.effect("lets nobody connect", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.refuse)
+        const error = yield* Effect.flip(get(blob))
+        assert.deepPropertyVal(error.reason.cause, "code", "ECONNREFUSED")
+        assert.strictEqual(yield* statusOf(blob), 200)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("tokenExpired", () => {
+    it.effect("asks for another token", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const client = yield* HttpClient.HttpClient
+        const token = yield* client.get("http://r.test/token?scope=registry:catalog:*", {
+          headers: { authorization: `Basic ${btoa("ann:s3cret")}` }
+        })
+        const headers = { authorization: `Bearer ${Object(yield* token.json).token}` }
+        yield* fake.inject(Fault.tokenExpired)
+        const replies = yield* Effect.replicateEffect(client.get("http://r.test/v2/", { headers }), 2)
+        assert.deepStrictEqual(replies.map(({ status }) => status), [401, 200])
+        assert.include(replies[0]!.headers["www-authenticate"], "Bearer")
+      }).pipe(
+        Effect.provide(FakeRegistry.layer({ hosts: ["r.test"], auth: { scheme: "bearer", users: { ann: "s3cret" } } }))
+      ))
+  })
+
+  describe("bandwidth", () => {
+    it.effect("slows the bodies of one request", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.bandwidth(1).on("GET"))
+        const fiber = yield* Effect.forkChild(textOf(blob))
+        yield* TestClock.adjust("10999 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(yield* Fiber.join(fiber), text)
+        yield* broken(Fault.bandwidth(1).on("POST"))
+        const upload = yield* Effect.forkChild(post(`${uploads}?digest=${digestOf("abc")}`, "abc"))
+        yield* TestClock.adjust("2999 millis")
+        assert.isUndefined(upload.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual((yield* Fiber.join(upload)).status, 201)
       }).pipe(Effect.provide(layer)))
   })
 

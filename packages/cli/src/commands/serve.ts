@@ -1,9 +1,12 @@
+import * as Registry from "@effect-oci/name/Registry"
 import * as NodeRegistry from "@effect-oci/node/NodeRegistry"
 import * as SelfSigned from "@effect-oci/node/SelfSigned"
 import type * as Auth from "@effect-oci/registry/Auth"
 import * as Policy from "@effect-oci/registry/Policy"
 import type * as Traffic from "@effect-oci/registry/Traffic"
+import type { Upstreams } from "@effect-oci/registry/Upstreams"
 import * as Users from "@effect-oci/registry/Users"
+import { Remote } from "@effect-oci/remote/Remote"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -70,6 +73,10 @@ const keeping = {
     ),
     Flag.withDefault(false)
   ),
+  proxy: Flag.String("proxy").pipe(
+    Flag.withDescription("a registry to stand for: get from it what is asked for and keep it; repeatable"),
+    Flag.atLeast(0)
+  ),
   tls: Flag.Directory("tls").pipe(
     Flag.withDescription("serve over TLS with cert.pem and key.pem of this folder, which are made if it has neither"),
     Flag.optional
@@ -79,6 +86,14 @@ const keeping = {
     Flag.withDefault("none")
   )
 }
+
+const upstreamsOf = Effect.fnUntraced(function*(hosts: ReadonlyArray<string>) {
+  if (hosts.length === 0) return undefined
+  const remote = yield* Remote
+  for (const host of hosts) yield* Effect.fromResult(Registry.parse(host))
+  const upstreams: Upstreams = { hosts, source: (name) => Effect.option(remote.store(name)) }
+  return upstreams
+})
 
 const tlsOf = Effect.fnUntraced(function*(folder: string, names: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
@@ -128,6 +143,7 @@ export const serve = Command.make(
         tls: Option.isNone(options.tls)
           ? undefined
           : yield* tlsOf(options.tls.value, [host, ...answerFor.map((name) => name.replace(/:\d+$/, ""))]),
+        upstreams: yield* upstreamsOf(options.proxy),
         tell: log === "json" ? tell : undefined,
         settings: { readOnly: options.readOnly, deletes: !options.noDelete }
       })

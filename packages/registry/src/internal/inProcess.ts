@@ -50,7 +50,13 @@ export const run = (
         })
       ),
       Effect.matchEffect({
-        onFailure: () => failed(request, systemError("ECONNRESET", "read ECONNRESET")),
+        onFailure: ({ how }) =>
+          failed(
+            request,
+            how === "refused"
+              ? systemError("ECONNREFUSED", `connect ECONNREFUSED ${url.host}`)
+              : systemError("ECONNRESET", "read ECONNRESET")
+          ),
         onSuccess: (response) =>
           // Whose own body breaks gives up the connection and hears no reply.
           broken.length > 0

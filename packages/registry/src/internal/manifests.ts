@@ -121,6 +121,14 @@ const firstMissing = Effect.fnUntraced(function*(
   return undefined
 })
 
+/** What a manifest refers to, and how it is listed there. */
+export const subjectOf = (document: Document.Document, digest: Digest.Digest) => {
+  const subject = document._tag === "Opaque" ? undefined : document.subject
+  return subject === undefined
+    ? Option.none()
+    : Option.some({ digest: subject.digest, referrer: referrerOf(document, digest) })
+}
+
 const referrerOf = (document: Document.Document, digest: Digest.Digest): Descriptor.Descriptor => {
   const artifactType = document._tag === "Manifest"
     ? document.artifactType ?? document.config.mediaType

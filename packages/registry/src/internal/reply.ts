@@ -47,6 +47,8 @@ export const fromStorage = (error: StorageError): Reply => {
       return failure(429, "TOOMANYREQUESTS", error.detail, { "retry-after": "10" })
     case "NoSpace":
       return failure(507, "DENIED", error.detail)
+    case "Upstream":
+      return failure(502, "UNSUPPORTED", error.detail)
     case "Failed":
       return failure(500, "UNSUPPORTED", error.detail)
   }

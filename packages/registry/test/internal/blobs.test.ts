@@ -16,7 +16,7 @@ describe("blobs", () => {
       assert.strictEqual(answer.headers["content-length"], "11")
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
-  it.effect("SRV-09, SRV-10: says with HEAD what GET would, without the bytes", () =>
+  it.effect("SRV-09, SRV-10, B36: says with HEAD what GET would, without the bytes", () =>
     Effect.gen(function*() {
       const digest = yield* pushBlob("a", text)
       const get = yield* send("GET", `/v2/a/blobs/${digest}`)

@@ -66,7 +66,7 @@ describe("tags", () => {
       assert.deepStrictEqual([all.json.tags.length, all.link], [5, undefined])
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
-  it.effect("A89: answers whatever is asked for", () =>
+  it.effect("A55, A89: answers whatever is asked for", () =>
     Effect.gen(function*() {
       yield* pushTags(["a"])
       for (const n of ["-1", "x", "1.5", "1e3", "0x1", "", " 1", "99999999999999999999"]) {
@@ -100,7 +100,7 @@ describe("tags", () => {
     { arbitrary: { runs: 30 } }
   )
 
-  it.effect("SRV-35: has no page larger than is set", () =>
+  it.effect("A55, SRV-35: has no page larger than is set", () =>
     Effect.gen(function*() {
       yield* pushTags(["a", "b", "c"])
       for (const path of ["/v2/a/tags/list", "/v2/a/tags/list?n=100"]) {

@@ -32,7 +32,7 @@ const first = <E, E2>(
 
 type Headers = Readonly<Record<string, string | undefined>>
 
-const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, changed: Headers = {}): Reply => {
+export const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, changed: Headers = {}): Reply => {
   const { body } = reply
   const bytes: Bytes = body._tag === "Stream"
     ? body.stream
@@ -94,12 +94,16 @@ export const overlong = (reply: Reply, by: number): Reply =>
 
 export const withHeaders = (reply: Reply, headers: Headers): Reply => mapBody(reply, (bytes) => bytes, headers)
 
+// All of the request but its body: there is no way to give one another, and each server has its own kind.
+export const withStream = (
+  request: HttpServerRequest.HttpServerRequest,
+  stream: Stream.Stream<Uint8Array, unknown>
+): HttpServerRequest.HttpServerRequest => Object.create(request, { stream: { value: stream } })
+
 export const cutRequest = (
   request: HttpServerRequest.HttpServerRequest,
   after: number,
   then: Stream.Stream<never, unknown>
 ): HttpServerRequest.HttpServerRequest => {
-  const stream = first<unknown, unknown>(request.stream, after, then)
-  // All of the request but its body: there is no way to give one another, and each server has its own kind.
-  return Object.create(request, { stream: { value: stream } })
+  return withStream(request, first<unknown, unknown>(request.stream, after, then))
 }

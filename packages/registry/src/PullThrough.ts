@@ -1,0 +1,255 @@
+/**
+ * A storage that gets what it lacks from elsewhere, and keeps it once it is known to be right.
+ *
+ * @since 1.0.0
+ */
+import * as Bytes from "@effect-oci/content/Bytes"
+import type { ContentError } from "@effect-oci/content/ContentError"
+import * as Hasher from "@effect-oci/content/Hasher"
+import type { Source } from "@effect-oci/content/Store"
+import * as Digest from "@effect-oci/name/Digest"
+import type * as Tag from "@effect-oci/name/Tag"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Document from "@effect-oci/spec/Document"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { subjectOf } from "./internal/manifests.ts"
+import { type Storage, StorageError, type Stored } from "./Storage.ts"
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface Options {
+  /**
+   * Where a repository's content is had. Nothing for what is kept here only: whoever decides this decides what can be
+   * reached through the registry.
+   */
+  readonly sourceOf: (repository: string) => Effect.Effect<Option.Option<Source>>
+  /**
+   * How long something that was not there is not asked for again. Other failures are never remembered.
+   *
+   * @default "5 seconds"
+   */
+  readonly missingFor?: Duration.Input | undefined
+  /**
+   * How long a source may take to say what a tag or digest stands for.
+   *
+   * @default "10 seconds"
+   */
+  readonly patience?: Duration.Input | undefined
+}
+
+interface Named {
+  readonly descriptor: Descriptor.Descriptor
+  readonly repositories: Set<string>
+}
+
+/** How much a client may be behind before it has to wait for the end and read what was kept. */
+const lead = 64
+
+/** As many entries as are worth their memory; the oldest go first. */
+const remember = <K, V>(map: Map<K, V>, key: K, value: V): V => {
+  if (map.size >= 100_000) map.delete(map.keys().next().value!)
+  map.set(key, value)
+  return value
+}
+
+const upstream = (error: ContentError) => new StorageError({ reason: "Upstream", detail: error.message })
+
+/**
+ * Puts a storage before sources.
+ *
+ * **Details**
+ *
+ * A tag is asked for each time, and when the source cannot say, neither can this: nothing old is given in its place. A
+ * manifest is kept by its digest. A blob is had only if a manifest of its repository names it; its bytes go to the client
+ * while they are kept, all but the last of them, which wait until the digest is known to hold. It is fetched once, however
+ * many ask, as fast as the source gives it, and to its end, even if the client goes away.
+ *
+ * **Gotchas**
+ *
+ * Tags and referrers are listed as far as they were pulled.
+ *
+ * @category constructors
+ * @since 1.0.0
+ */
+export const make = Effect.fnUntraced(function*(
+  storage: Storage["Service"],
+  { missingFor = "5 seconds", patience = "10 seconds", sourceOf }: Options
+): Effect.fn.Return<Storage["Service"], never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const start = yield* Hasher.Hashing
+  const forgotten = Duration.toMillis(Duration.fromInputUnsafe(missingFor))
+  const missing = new Map<string, number>()
+  const named = new Map<Digest.Digest, Named>()
+  const downloads = new Map<Digest.Digest, Deferred.Deferred<void, StorageError>>()
+
+  /** Remembers what a manifest names. */
+  const note = (repository: string, stored: Stored): Stored => {
+    const document = Result.getOrElse(Document.parse(stored.bytes, stored.mediaType), () => undefined)
+    for (const descriptor of document === undefined ? [] : Document.successors(document)) {
+      if (MediaType.isDocument(descriptor.mediaType) || MediaType.isForeign(descriptor.mediaType)) continue
+      const { digest } = descriptor
+      const entry = named.get(digest) ?? remember(named, digest, { descriptor, repositories: new Set() })
+      entry.repositories.add(repository)
+    }
+    return stored
+  }
+
+  const resolve = Effect.fnUntraced(function*(source: Source, repository: string, identifier: Tag.Tag | Digest.Digest) {
+    const key = `${repository}:${identifier}`
+    const now = yield* Clock.currentTimeMillis
+    if ((missing.get(key) ?? 0) > now) return Option.none()
+    return yield* Effect.asSome(source.resolve(identifier)).pipe(
+      Effect.catch((error) => {
+        if (error.reason._tag !== "NotFound") return Effect.fail(upstream(error))
+        remember(missing, key, now + forgotten)
+        return Effect.succeedNone
+      }),
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () =>
+          Effect.fail(new StorageError({ reason: "Upstream", detail: `${source.location} does not answer in time` }))
+      })
+    )
+  })
+
+  /** A manifest as the source has it: whole and of its digest, or not at all. */
+  const fetch = Effect.fnUntraced(function*(source: Source, descriptor: Descriptor.Descriptor) {
+    const bytes = yield* Bytes.collect({ location: source.location })(source.fetch(descriptor)).pipe(
+      Effect.mapError(upstream)
+    )
+    // A source has checked this; but what is kept is given to everybody, so it is not taken on trust.
+    const actual = Hasher.digestOf(start, bytes, Digest.algorithm(descriptor.digest))
+    if (actual !== descriptor.digest) {
+      return yield* new StorageError({
+        reason: "Upstream",
+        detail: `${source.location}: ${actual}, not ${descriptor.digest}`
+      })
+    }
+    const document = yield* Effect.fromResult(Document.parse(bytes, descriptor.mediaType)).pipe(
+      Effect.mapError(({ message }) => new StorageError({ reason: "Upstream", detail: message }))
+    )
+    const stored: Stored = { digest: descriptor.digest, mediaType: document.mediaType, bytes }
+    return { stored, subject: subjectOf(document, descriptor.digest) }
+  })
+
+  const manifest: Storage["Service"]["manifest"] = Effect.fnUntraced(function*(repository, identifier) {
+    const local = yield* storage.manifest(repository, identifier)
+    const isDigest = identifier.includes(":")
+    const source = yield* sourceOf(repository)
+    if (Option.isNone(source) || (isDigest && Option.isSome(local))) {
+      return Option.map(local, (stored) => note(repository, stored))
+    }
+    const found = yield* resolve(source.value, repository, identifier)
+    if (Option.isNone(found)) return Option.none()
+    const { digest } = found.value
+    if (Option.isSome(local) && local.value.digest === digest) return Option.some(note(repository, local.value))
+    const { stored, subject } = yield* fetch(source.value, found.value)
+    // It has no colon, so it is a tag.
+    yield* storage.putManifest(repository, stored, { tags: isDigest ? [] : [identifier as Tag.Tag], subject })
+    return Option.some(note(repository, stored))
+  })
+
+  const isKept = Effect.fnUntraced(function*({ descriptor: { digest }, repositories }: Named) {
+    for (const repository of repositories) if (Option.isSome(yield* storage.blobSize(repository, digest))) return true
+    return (yield* storage.findBlob(digest)).length > 0
+  })
+
+  /** Keeps a blob; tells `hear` of each piece, of the last once the digest holds. */
+  const download = Effect.fnUntraced(function*(
+    { descriptor, repositories }: Named,
+    hear: (chunk: Uint8Array) => void
+  ) {
+    const [repository = ""] = repositories
+    const source = yield* sourceOf(repository)
+    if (Option.isNone(source)) return yield* new StorageError({ reason: "Upstream", detail: "there is no such source" })
+    const upload = yield* storage.createUpload(repository, Digest.algorithm(descriptor.digest))
+    let last: Uint8Array | undefined
+    const heard = Stream.mapArray(source.value.fetch(descriptor), (chunks) => {
+      for (const chunk of chunks) {
+        if (last !== undefined) hear(last)
+        // It belongs to the source once the next one is pulled.
+        last = chunk.slice()
+      }
+      return chunks
+    })
+    yield* storage.append(repository, upload.id, 0, heard).pipe(
+      Effect.andThen(storage.commit(repository, upload.id, descriptor.digest)),
+      Effect.onError(() => Effect.ignore(storage.cancel(repository, upload.id))),
+      Effect.catchTag("ContentError", (error) => Effect.fail(upstream(error)))
+    )
+    if (last !== undefined) hear(last)
+  })
+
+  /** Begins to keep a blob, and gives as much of it meanwhile as the client is fast enough to take. */
+  const begin = Effect.fnUntraced(function*(blob: Named) {
+    const { digest } = blob.descriptor
+    const done = yield* Deferred.make<void, StorageError>()
+    downloads.set(digest, done)
+    const queue = yield* Queue.dropping<Uint8Array, Cause.Done>(lead)
+    let behind = false
+    const hear = (chunk: Uint8Array) => {
+      if (behind || Queue.offerUnsafe(queue, chunk)) return
+      behind = true
+      Queue.endUnsafe(queue)
+    }
+    yield* download(blob, hear).pipe(
+      Effect.onExit((exit) => {
+        downloads.delete(digest)
+        Queue.endUnsafe(queue)
+        return Deferred.done(done, exit)
+      }),
+      Effect.ignore,
+      Effect.forkIn(scope)
+    )
+    return { done, first: Stream.fromQueue(queue) }
+  })
+
+  const readBlob: Storage["Service"]["readBlob"] = (digest, start, end) =>
+    Stream.unwrap(Effect.gen(function*() {
+      const blob = named.get(digest)
+      if (blob === undefined || (yield* isKept(blob))) return storage.readBlob(digest, start, end)
+      const running = downloads.get(digest)
+      const { done, first } = running === undefined ? yield* begin(blob) : { done: running, first: Stream.empty }
+      let at = start
+      const rest = Stream.unwrap(
+        Effect.as(
+          Deferred.await(done),
+          Stream.suspend(() => at === end ? Stream.empty : storage.readBlob(digest, at, end))
+        )
+      )
+      // A range waits until all is there.
+      if (start > 0 || end < blob.descriptor.size) return rest
+      const counted = Stream.mapArray(first, (chunks) => {
+        for (const chunk of chunks) at += chunk.length
+        return chunks
+      })
+      return Stream.concat(counted, rest)
+    }))
+
+  return {
+    ...storage,
+    manifest,
+    readBlob,
+    blobSize: (repository, digest) =>
+      Effect.map(storage.blobSize(repository, digest), (local) => {
+        const blob = named.get(digest)
+        return Option.isNone(local) && blob?.repositories.has(repository) === true
+          ? Option.some(blob.descriptor.size)
+          : local
+      })
+  }
+})

@@ -1,0 +1,70 @@
+/**
+ * The registries that another stands for, and which of their repositories its own are.
+ *
+ * @since 1.0.0
+ */
+import type { Source } from "@effect-oci/content/Store"
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Option from "effect/Option"
+import * as Reply from "./internal/reply.ts"
+import * as Route from "./internal/route.ts"
+
+/**
+ * Registries that may be reached, and how.
+ *
+ * **Details**
+ *
+ * The repository `ghcr.io/acme/app` is `acme/app` at the upstream `ghcr.io`. Where there is but one upstream, `acme/app`
+ * is as well.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Upstreams {
+  /**
+   * As in references; no other is ever asked.
+   */
+  readonly hosts: ReadonlyArray<string>
+  /**
+   * A repository by its name with the registry; nothing if there can be none of that name.
+   */
+  readonly source: (name: string) => Effect.Effect<Option.Option<Source>>
+}
+
+/**
+ * Where the content of a repository of one's own is had.
+ *
+ * @category getting
+ * @since 1.0.0
+ */
+export const sourceOf = (self: Upstreams) => (repository: string): Effect.Effect<Option.Option<Source>> => {
+  const [only, ...others] = self.hosts
+  if (self.hosts.some((host) => repository.startsWith(`${host}/`))) return self.source(repository)
+  return only === undefined || others.length > 0 ? Effect.succeedNone : self.source(`${only}/${repository}`)
+}
+
+type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | R>
+
+/**
+ * Reads from the parameter `ns` which upstream a client means, and says that it did.
+ *
+ * **Details**
+ *
+ * It stands before authentication: what is allowed is decided by the repository that is read in the end.
+ *
+ * @category guarding
+ * @since 1.0.0
+ */
+export const guard = <E, R>(app: App<E, R>, { hosts }: Upstreams): App<E, R> =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { query } = Route.target(request.url)
+    const host = query.get("ns")
+    if (host === null) return yield* app
+    if (!hosts.includes(host)) return Reply.failure(404, "NAME_UNKNOWN", "this registry stands for no such upstream")
+    const url = hosts.length === 1 ? request.url : request.url.replace(/^\/v2\/(?!\?|$)/, `/v2/${host}/`)
+    const reply = yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, request.modify({ url }))
+    return HttpServerResponse.setHeader(reply, "oci-namespace", host)
+  })

@@ -1,0 +1,256 @@
+import { ContentError, type Reason, Refused, Unavailable } from "@effect-oci/content/ContentError"
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import type { Source } from "@effect-oci/content/Store"
+import * as Verify from "@effect-oci/content/Verify"
+import * as Tag from "@effect-oci/name/Tag"
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as FakeImage from "../src/FakeImage.ts"
+import * as MemoryStorage from "../src/MemoryStorage.ts"
+import * as PullThrough from "../src/PullThrough.ts"
+import * as RegistryServer from "../src/RegistryServer.ts"
+import { Storage } from "../src/Storage.ts"
+import { sendTo } from "./registry.ts"
+
+const failure = (reason: Reason) => new ContentError({ operation: "read", location: "up.test/a", reason })
+
+/** An upstream with an image `a:1`, a cache before it, and what was asked of the upstream. */
+const proxied = Effect.fnUntraced(function*(change: (source: Source) => Source = (source) => source, size = 100_000) {
+  const upstream = MemoryStore.make("up.test/a")
+  const image = yield* FakeImage.image({ layers: 2, size })
+  for (const { bytes, descriptor } of [...image.blobs, ...image.manifests]) {
+    yield* upstream.add(descriptor.mediaType, bytes)
+  }
+  yield* upstream.tag(image.root, Tag.parseUnsafe("1"))
+  const asked: Array<string> = []
+  const source = change(upstream)
+  const counted: Source = {
+    ...source,
+    resolve: (identifier) => Effect.suspend(() => (asked.push(identifier), source.resolve(identifier))),
+    fetch: (descriptor, offset) =>
+      Stream.suspend(() => (asked.push(descriptor.digest), source.fetch(descriptor, offset)))
+  }
+  const cache = yield* MemoryStorage.make
+  const storage = yield* PullThrough.make(cache, {
+    sourceOf: (repository) => Effect.succeed(repository === "a" ? Option.some(counted) : Option.none())
+  })
+  const send = sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
+  const cached = Effect.fnUntraced(function*(descriptor: Descriptor.Descriptor) {
+    const blob = yield* cache.blobSize("a", descriptor.digest)
+    const manifest = yield* cache.manifest("a", descriptor.digest)
+    return Option.isSome(blob) || Option.isSome(manifest)
+  })
+  return { image, upstream, asked, storage, send, cached, layer: image.blobs[0]! }
+})
+
+const get = (digest: string) => ["GET", `/v2/a/blobs/${digest}`] as const
+
+describe("PullThrough", () => {
+  it.effect("gets what it lacks, and keeps it", () =>
+    Effect.gen(function*() {
+      const { asked, cached, image, send } = yield* proxied()
+      for (let i = 0; i < 2; i++) {
+        const manifest = yield* send("GET", "/v2/a/manifests/1")
+        assert.deepStrictEqual(manifest.bytes, image.manifests[0]!.bytes)
+        for (const { bytes, descriptor } of image.blobs) {
+          const head = yield* send("HEAD", `/v2/a/blobs/${descriptor.digest}`)
+          assert.deepStrictEqual([head.status, head.headers["content-length"]], [200, String(bytes.length)])
+          assert.deepStrictEqual((yield* send(...get(descriptor.digest))).bytes, bytes)
+          assert.isTrue(yield* cached(descriptor))
+        }
+      }
+      // The tag each time, all else once.
+      assert.sameMembers(asked, [
+        "1",
+        "1",
+        image.root.digest,
+        ...image.blobs.map(({ descriptor }) => descriptor.digest)
+      ])
+      assert.strictEqual((yield* send("GET", `/v2/a/manifests/${image.root.digest}`)).status, 200)
+      assert.strictEqual(asked.length, 6)
+    }))
+
+  it.effect("follows a tag that moves, and one that goes", () =>
+    Effect.gen(function*() {
+      const { send, upstream } = yield* proxied()
+      yield* send("GET", "/v2/a/manifests/1")
+      const other = yield* FakeImage.image({ seed: "other" })
+      for (const { bytes, descriptor } of [...other.blobs, ...other.manifests]) {
+        yield* upstream.add(descriptor.mediaType, bytes)
+      }
+      yield* upstream.tag(other.root, Tag.parseUnsafe("1"))
+      const moved = yield* send("HEAD", "/v2/a/manifests/1")
+      assert.strictEqual(moved.headers["docker-content-digest"], other.root.digest)
+      ;(upstream.tags as Map<Tag.Tag, unknown>).clear()
+      assert.strictEqual((yield* send("GET", "/v2/a/manifests/1")).status, 404)
+    }))
+
+  it.effect("A87: gives nothing in place of what the upstream will not say, and asks again", () =>
+    Effect.gen(function*() {
+      for (const reason of [new Unavailable({ detail: "503" }), new Refused({ detail: "429" })]) {
+        let down = true
+        const { asked, send } = yield* proxied((source) => ({
+          ...source,
+          resolve: (identifier) => down ? Effect.fail(failure(reason)) : source.resolve(identifier)
+        }))
+        down = false
+        assert.strictEqual((yield* send("GET", "/v2/a/manifests/1")).status, 200)
+        down = true
+        assert.strictEqual((yield* send("GET", "/v2/a/manifests/1")).status, 502)
+        assert.strictEqual((yield* send("GET", "/v2/a/manifests/2")).status, 502)
+        down = false
+        assert.strictEqual((yield* send("GET", "/v2/a/manifests/1")).status, 200)
+        assert.strictEqual((yield* send("GET", "/v2/a/manifests/2")).status, 404)
+        assert.strictEqual(asked.filter((what) => what === "1").length, 3)
+      }
+    }))
+
+  it.effect("A87: waits for no upstream that does not answer", () =>
+    Effect.gen(function*() {
+      const { send } = yield* proxied((source) => ({ ...source, resolve: () => Effect.never }))
+      const fiber = yield* Effect.forkChild(send("GET", "/v2/a/manifests/1"))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).status, 502)
+    }))
+
+  it.effect("A87: remembers for seconds that something is not there", () =>
+    Effect.gen(function*() {
+      const { asked, image, send, upstream } = yield* proxied()
+      for (let i = 0; i < 3; i++) assert.strictEqual((yield* send("GET", "/v2/a/manifests/2")).status, 404)
+      assert.deepStrictEqual(asked, ["2"])
+      yield* upstream.tag(image.root, Tag.parseUnsafe("2"))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* send("GET", "/v2/a/manifests/2")).status, 200)
+    }))
+
+  it.effect("A88: reaches no repository and no blob but those it is told of", () =>
+    Effect.gen(function*() {
+      const { asked, layer, send } = yield* proxied()
+      assert.strictEqual((yield* send("GET", "/v2/b/manifests/1")).status, 404)
+      assert.strictEqual((yield* send(...get(layer.descriptor.digest))).status, 404)
+      assert.deepStrictEqual(asked, [])
+      yield* send("GET", "/v2/a/manifests/1")
+      assert.strictEqual((yield* send("GET", `/v2/b/blobs/${layer.descriptor.digest}`)).status, 404)
+      assert.strictEqual((yield* send(...get(layer.descriptor.digest))).status, 200)
+    }))
+
+  describe("A88: a lying upstream", () => {
+    const wrong = (bytes: Uint8Array) => {
+      const changed = bytes.slice()
+      changed[changed.length - 1]! ^= 1
+      return changed
+    }
+    const lies: Record<
+      string,
+      (self: Stream.Stream<Uint8Array, ContentError>, d: Descriptor.Descriptor) => typeof self
+    > = {
+      "of the digest, found out by the source": (self, descriptor) =>
+        Verify.stream(descriptor, { location: "up.test/a" })(Stream.map(self, wrong)),
+      "of the digest, found out by nobody else": (self) => Stream.map(self, wrong),
+      "that sends too little": (self, descriptor) =>
+        Verify.stream(descriptor, { location: "up.test/a" })(Stream.map(self, (chunk) => chunk.subarray(1))),
+      "that breaks off": (self) =>
+        Stream.concat(Stream.take(self, 1), Stream.fail(failure(new Unavailable({ detail: "reset" }))))
+    }
+    for (const [name, lie] of Object.entries(lies)) {
+      it.effect(`${name}: leaves nothing in the cache`, () =>
+        Effect.gen(function*() {
+          let lying = false
+          const { cached, image, layer, send } = yield* proxied((source) => ({
+            ...source,
+            fetch: (descriptor) => lying ? lie(source.fetch(descriptor), descriptor) : source.fetch(descriptor)
+          }))
+          lying = true
+          assert.strictEqual((yield* send("GET", "/v2/a/manifests/1")).status, 502)
+          assert.isFalse(yield* cached(image.root))
+          lying = false
+          yield* send("GET", "/v2/a/manifests/1")
+          lying = true
+          // The status has been sent when it turns out, so the body breaks off before its end.
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(send(...get(layer.descriptor.digest)))))
+          assert.isFalse(yield* cached(layer.descriptor))
+          lying = false
+          assert.deepStrictEqual((yield* send(...get(layer.descriptor.digest))).bytes, layer.bytes)
+          assert.isTrue(yield* cached(layer.descriptor))
+        }))
+    }
+  })
+
+  it.effect("fetches a blob once, however many ask, wherever they begin", () =>
+    Effect.gen(function*() {
+      const { asked, layer, send } = yield* proxied()
+      yield* send("GET", "/v2/a/manifests/1")
+      const { digest } = layer.descriptor
+      const replies = yield* Effect.all([
+        send(...get(digest), { headers: { range: "bytes=10-19" } }),
+        ...Array.from({ length: 20 }, () => send(...get(digest)))
+      ], { concurrency: "unbounded" })
+      assert.deepStrictEqual(replies[0]!.bytes, layer.bytes.subarray(10, 20))
+      for (const { bytes } of replies.slice(1)) assert.deepStrictEqual(bytes, layer.bytes)
+      assert.strictEqual(asked.filter((what) => what === digest).length, 1)
+    }))
+
+  /** In pieces of 1000 bytes. */
+  const inPieces = (bytes: Stream.Stream<Uint8Array, ContentError>) =>
+    Stream.flatMap(bytes, (chunk) =>
+      Stream.fromIterable(
+        Array.from({ length: Math.ceil(chunk.length / 1000) }, (_, i) => chunk.subarray(i * 1000, i * 1000 + 1000)),
+        { chunkSize: 1 }
+      ))
+
+  it.effect("lets pieces through while the rest is on its way, and fetches to its end what a client gave up", () =>
+    Effect.gen(function*() {
+      const { cached, layer: { descriptor }, send, storage } = yield* proxied((source) => ({
+        ...source,
+        fetch: (descriptor) => Stream.tap(inPieces(source.fetch(descriptor)), () => Effect.sleep("1 second"))
+      }), 10_000)
+      const manifest = yield* Effect.forkChild(send("GET", "/v2/a/manifests/1"))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(manifest)
+      let size = 0
+      const client = yield* Effect.forkChild(
+        Stream.runForEach(
+          storage.readBlob(descriptor.digest, 0, descriptor.size),
+          (chunk) => Effect.sync(() => size += chunk.length)
+        )
+      )
+      yield* TestClock.adjust("3 seconds")
+      // The last of them waits for the next.
+      assert.strictEqual(size, 2000)
+      yield* Fiber.interrupt(client)
+      assert.isFalse(yield* cached(descriptor))
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(yield* cached(descriptor))
+      assert.strictEqual(size, 2000)
+    }))
+
+  it.effect("waits for no client, and keeps nothing from a slow one", () =>
+    Effect.gen(function*() {
+      const { cached, layer, send, storage } = yield* proxied((source) => ({
+        ...source,
+        fetch: (descriptor) => inPieces(source.fetch(descriptor))
+      }), 200_000)
+      yield* send("GET", "/v2/a/manifests/1")
+      const { digest, size } = layer.descriptor
+      const chunks: Array<Uint8Array> = []
+      const client = yield* Effect.forkChild(
+        Stream.runForEach(Stream.rechunk(storage.readBlob(digest, 0, size), 1), (chunk) =>
+          Effect.as(Effect.sleep("1 minute"), chunks.push(chunk)))
+      )
+      // It takes its turns, but no time: the client has not had a minute yet.
+      while (!(yield* cached(layer.descriptor))) {
+        yield* Effect.yieldNow
+      }
+      assert.isBelow(chunks.length, 3)
+      yield* TestClock.adjust("10 hours")
+      yield* Fiber.join(client)
+      assert.isAbove(chunks.length, 60)
+      assert.deepStrictEqual(new Uint8Array(Buffer.concat(chunks)), layer.bytes)
+    }))
+})
