@@ -68,3 +68,5 @@ export const make = (lifetime: Duration.Duration) => {
     refreshed: (value: string): string | undefined => refreshes.get(value)
   }
 }
+
+export type Tokens = ReturnType<typeof make>
