@@ -278,6 +278,18 @@ describe("effect-oci serve", () => {
         assert.strictEqual((yield* client.get(`http://${host}/v2/from/app/manifests/1`)).status, 502)
       }))
 
+    it.effect("A82: refuses what no rule allows, though it knows no users, and does not start with what is no rule", () =>
+      Effect.gen(function*() {
+        const host = yield* EffectOci.serve(["--allow", ":public/**:pull"])
+        const client = yield* HttpClient.HttpClient
+        const status = (name: string) =>
+          Effect.map(client.get(`http://${host}/v2/${name}/tags/list`), ({ status }) => status)
+        assert.deepStrictEqual([yield* status("public/a"), yield* status("a")], [404, 401])
+        const wrong = yield* EffectOci.run(["serve", "--allow", "ann:**"])
+        assert.deepStrictEqual([wrong.code, wrong.stdout], [1, ""])
+        assert.include(wrong.stderr, `Invalid rule "ann:**"`)
+      }))
+
     it.effect("A56: closes a connection whose headers do not come to an end", () =>
       Effect.gen(function*() {
         const host = yield* EffectOci.serve()

@@ -4,7 +4,6 @@
  * @since 1.0.0
  */
 import * as Hasher from "@effect-oci/content/Hasher"
-import { compare } from "bcryptjs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
@@ -138,6 +137,8 @@ export const htpasswd = Effect.fnUntraced(function*(text: string): Effect.fn.Ret
     if (cost < 4 || cost > 16) return yield* failed("the cost must be 4 to 16")
     users.set(line.slice(0, colon), hash)
   }
+  // Only who has such a file waits for it to be loaded.
+  const { compare } = yield* Effect.promise(() => import("bcryptjs"))
   // Takes as long for a name that nobody has, so that names cannot be guessed.
   const [some = "$2b$10$abcdefghijklmnopqrstuuLf/HcbZcNd6QuZ3BIkVbXU5cZJcr8Wa"] = users.values()
   return yield* remembered((name, password) => {

@@ -115,8 +115,11 @@ const authOf = Effect.fnUntraced(function*(options: {
   readonly allow: ReadonlyArray<string>
 }) {
   const rules = yield* Effect.forEach(options.allow, (rule) => Effect.fromResult(Policy.parse(rule)))
-  if (Option.isNone(options.htpasswd)) return undefined
-  const file = yield* (yield* FileSystem.FileSystem).readFileString(options.htpasswd.value)
+  if (Option.isNone(options.htpasswd) && rules.length === 0) return undefined
+  // Rules without users are rules all the same: what they leave out nobody may do.
+  const file = Option.isNone(options.htpasswd)
+    ? ""
+    : yield* (yield* FileSystem.FileSystem).readFileString(options.htpasswd.value)
   const auth: Auth.Options = { scheme: options.auth, users: yield* Users.htpasswd(file) }
   return rules.length === 0 ? auth : { ...auth, allow: Policy.some(...rules) }
 })
