@@ -4,18 +4,23 @@
  * @since 1.0.0
  */
 import * as Command from "effect/cli/Command"
+import { attach } from "./commands/attach.ts"
 import { auth } from "./commands/auth.ts"
 import { blob } from "./commands/blob.ts"
+import { catalog } from "./commands/catalog.ts"
 import { config } from "./commands/config.ts"
 import { copy } from "./commands/copy.ts"
 import { remove } from "./commands/delete.ts"
 import { digest } from "./commands/digest.ts"
 import { ls } from "./commands/ls.ts"
 import { manifest } from "./commands/manifest.ts"
+import { plan } from "./commands/plan.ts"
 import { pull } from "./commands/pull.ts"
 import { push } from "./commands/push.ts"
 import { ref } from "./commands/ref.ts"
+import { referrers } from "./commands/referrers.ts"
 import { serve } from "./commands/serve.ts"
+import { sync } from "./commands/sync.ts"
 import { tag } from "./commands/tag.ts"
 import { untag } from "./commands/untag.ts"
 
@@ -27,7 +32,27 @@ import { untag } from "./commands/untag.ts"
  */
 export const command = Command.make("effect-oci").pipe(
   Command.withDescription("Reads, writes and copies OCI images and artifacts, from registry to registry"),
-  Command.withSubcommands([copy, pull, push, digest, manifest, config, blob, ls, tag, untag, remove, ref, auth, serve])
+  Command.withSubcommands([
+    copy,
+    sync,
+    plan,
+    pull,
+    push,
+    digest,
+    manifest,
+    config,
+    blob,
+    ls,
+    catalog,
+    tag,
+    untag,
+    remove,
+    referrers,
+    attach,
+    ref,
+    auth,
+    serve
+  ])
 )
 
 /**

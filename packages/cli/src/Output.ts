@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
@@ -27,3 +28,11 @@ export const stream = <E, R>(
  */
 export const bytes = (self: Uint8Array): Effect.Effect<void, PlatformError.PlatformError, Stdio.Stdio> =>
   stream(Stream.succeed(self))
+
+/**
+ * Prints a value as JSON, on a line of its own.
+ *
+ * @category writing
+ * @since 1.0.0
+ */
+export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))

@@ -1,27 +1,52 @@
-import { Remote } from "@effect-oci/remote/Remote"
+import * as WriteGraph from "@effect-oci/content/WriteGraph"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
+import * as Output from "../Output.ts"
+import * as Place from "../Place.ts"
 import * as Progress from "../Progress.ts"
+import * as Syncing from "./sync.ts"
+
+/** What a person wants to know besides, on a terminal. */
+export const sentence = ({ bytes, mounted, present, sent }: WriteGraph.Report): string =>
+  `sent ${sent}, ${Progress.bytes(bytes)}; mounted ${mounted}; ${present} were there`
 
 export const copy = Command.make("copy", {
-  source: Argument.String("SRC").pipe(Argument.withDescription("the reference to copy")),
-  target: Argument.String("DST").pipe(Argument.withDescription("the reference to copy to")),
-  concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription("how many requests and transfers go on at once"),
-    Flag.withDefault(16)
-  )
-}, ({ concurrency, source, target }) =>
-  report(Effect.gen(function*() {
-    const remote = yield* Remote
-    const copied = yield* Progress.show(process.stderr, (onEvent) =>
-      remote.copy(source, target, { concurrency, onEvent }))
-    yield* Console.log(String(copied.reference))
-  }))).pipe(
-    Command.withAlias("cp"),
-    Command.withDescription("Copies an image, index or artifact with all that it leads to"),
-    Command.withExamples([{ command: "effect-oci copy ghcr.io/acme/app:1.2 registry.acme.dev/app:stable" }])
-  )
+  source: Argument.String("SRC").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
+  target: Argument.String("DST").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
+  ...Flags.extent,
+  allTags: Flags.toggle("all-tags", "all tags of a repository: SRC and DST name repositories"),
+  dryRun: Flags.dryRun,
+  json: Flags.json
+}, ({ allTags, dryRun, json, source, target, ...extent }) => {
+  if (allTags) return Syncing.run(source, target, { ...extent, dryRun, json })
+  return report(Effect.gen(function*() {
+    if (dryRun) {
+      const { descriptor, name, plan } = yield* Place.plan(source, target, extent)
+      const summary = WriteGraph.summary(plan)
+      return yield* json
+        ? Output.json({ reference: name, descriptor, summary })
+        : Console.log(WriteGraph.formatSummary(summary))
+    }
+    const { descriptor, name, ...copied } = yield* Progress.show(
+      process.stderr,
+      (onEvent) => Place.copy(source, target, { ...extent, onEvent })
+    )
+    const { bytes, mounted, present, sent } = copied
+    yield* json
+      ? Output.json({ reference: name, descriptor, sent, bytes, mounted, present })
+      : Console.log(name)
+    if (process.stderr.isTTY) yield* Console.error(sentence(copied))
+  }))
+}).pipe(
+  Command.withAlias("cp"),
+  Command.withDescription("Copies an image, index or artifact with all that it leads to"),
+  Command.withExamples([
+    { command: "effect-oci copy ghcr.io/acme/app:1.2 registry.acme.dev/app:stable" },
+    { command: "effect-oci copy --referrers --platform linux/arm64 ghcr.io/acme/app:1.2 oci:./folder:1.2" },
+    { command: "effect-oci copy --all-tags ghcr.io/acme/app registry.acme.dev/app" }
+  ])
+)

@@ -1,3 +1,4 @@
+import * as Extent from "@effect-oci/remote/Extent"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -5,13 +6,16 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { printable, report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
+import * as Output from "../Output.ts"
 
-export const ls = Command.make(
-  "ls",
-  { repository: Argument.String("REPO") },
-  ({ repository }) =>
-    report(Effect.gen(function*() {
-      const remote = yield* Remote
-      yield* Stream.runForEach(remote.list(repository), (tag) => Console.log(printable(tag)))
-    }))
-).pipe(Command.withDescription("Lists the tags of a repository"))
+export const ls = Command.make("ls", {
+  repository: Argument.String("REPO"),
+  noDigestTags: Flags.toggle("no-digest-tags", "leaves out tags that are made of a digest, as cosign's are"),
+  json: Flags.json
+}, ({ json, noDigestTags, repository }) =>
+  report(Effect.gen(function*() {
+    const remote = yield* Remote
+    const tags = Stream.filter(remote.list(repository), (tag) => !noDigestTags || !Extent.isDigestTag(tag))
+    yield* Stream.runForEach(tags, (tag) => json ? Output.json({ tag }) : Console.log(printable(tag)))
+  }))).pipe(Command.withDescription("Lists the tags of a repository"))

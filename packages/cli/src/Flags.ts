@@ -1,0 +1,53 @@
+/**
+ * What several commands can be told, in the same words.
+ *
+ * @since 1.0.0
+ */
+import * as Flag from "effect/cli/Flag"
+
+const toggle = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+/**
+ * Whether what is printed is for programs.
+ *
+ * @category flags
+ * @since 1.0.0
+ */
+export const json = toggle("json", "prints JSON, one value a line")
+
+/**
+ * How much is copied.
+ *
+ * @category flags
+ * @since 1.0.0
+ */
+export const extent = {
+  platforms: Flag.String("platform").pipe(
+    Flag.withDescription("only this platform of an index, os/architecture[/variant]; may be given several times"),
+    Flag.between(0, 64)
+  ),
+  referrers: toggle("referrers", "also what refers to it and its members: signatures, SBOMs and the like"),
+  digestTags: toggle("digest-tags", "also what is tagged with its digest, as cosign does"),
+  foreign: toggle("foreign", "also layers that are meant to stay where their urls say"),
+  concurrency: Flag.Int("concurrency").pipe(
+    Flag.withDescription("how many requests and transfers go on at once"),
+    Flag.withDefault(16)
+  )
+}
+
+/**
+ * Whether nothing is written.
+ *
+ * @category flags
+ * @since 1.0.0
+ */
+export const dryRun = toggle("dry-run", "writes nothing, and says what would be written")
+
+/**
+ * A switch of one command.
+ *
+ * @category flags
+ * @since 1.0.0
+ */
+export { toggle }
