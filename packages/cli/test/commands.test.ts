@@ -102,8 +102,13 @@ describe("commands", () => {
         yield* fs.writeFileString(`${folder}/sbom.json`, "{}")
         const spdx = "application/spdx+json"
         const [attached] = yield* lines(
-          "attach", "--artifact-type", spdx, "--annotation", "by=acme",
-          `${app}:1`, `${folder}/sbom.json:${spdx}`
+          "attach",
+          "--artifact-type",
+          spdx,
+          "--annotation",
+          "by=acme",
+          `${app}:1`,
+          `${folder}/sbom.json:${spdx}`
         )
         const [found, ...rest] = yield* lines("referrers", `${app}:1`)
         assert.deepStrictEqual(rest, [])

@@ -11,7 +11,7 @@ import type * as Repository from "@effect-oci/name/Repository"
 import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
-import type { RegistryError } from "@effect-oci/transport/RegistryError"
+import { RegistryError, Unsupported } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
@@ -214,5 +214,19 @@ export const remove = Effect.fn("Manifests.remove")(function*(
   identifier: Tag.Tag | Digest.Digest
 ): Effect.fn.Return<void, RegistryError, Transport> {
   const client = yield* Request.client(repository, "remove")
-  yield* ResponseBody.discard(yield* client.del(at(repository, identifier)))
+  const response = yield* Effect.mapError(
+    client.del(at(repository, identifier)),
+    (error) => isDigest(identifier) ? error : noTagsToDelete(error)
+  )
+  yield* ResponseBody.discard(response)
 })
+
+/** docker-registry takes a tag for a digest that is wrong, where it only deletes by digest. */
+const noTagsToDelete = (error: RegistryError): RegistryError =>
+  error.reason._tag === "Rejected" && error.status === 400
+    ? new RegistryError({
+      method: error.method,
+      url: error.url,
+      reason: new Unsupported({ status: error.reason.status, diagnostics: error.reason.diagnostics })
+    })
+    : error

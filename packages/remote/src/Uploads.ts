@@ -108,23 +108,28 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     return now === undefined || now.offset > descriptor.size ? undefined : now
   })
 
+  const keep = (opened: Session.Session | undefined) => void (session = opened)
+
   /** All in one request, if the registry may take it; where it does not, it answers with a session. */
   const post = Effect.gen(function*() {
     const limit = known.takesPost === undefined ? probeLimit : known.takesPost ? monolithicLimit : -1
-    if (isChunked || descriptor.size > limit) return undefined
+    if (isChunked || descriptor.size > limit) return false
     const { reveal, stream } = yield* Session.tapped(body(0))
-    const response = yield* reveal(Retry.body(client.post(Request.path(repository, "blobs/uploads/"), {
+    const request = Retry.body(client.post(Request.path(repository, "blobs/uploads/"), {
       urlParams: { digest: descriptor.digest, ...Session.algorithmOf(descriptor.digest) },
       body: descriptor.size === 0
         ? HttpBody.uint8Array(new Uint8Array(0), Session.octets)
         : HttpBody.stream(stream, Session.octets, descriptor.size)
-    }))).pipe(Effect.catchIf(refusesPost, () => Effect.undefined))
+    }))
+    const response = yield* reveal(Session.opening(client, request, size, keep)).pipe(
+      Effect.catchIf(refusesPost, () => Effect.undefined)
+    )
     known.takesPost = response?.status === 201
-    if (response === undefined) return undefined
+    if (response === undefined) return false
     yield* ResponseBody.discard(response)
-    if (response.status === 201) yield* Session.isWhatWasSent(response, descriptor)
-    // One that neither has the blob now nor says where to send it is asked in the usual way.
-    return response.status === 201 || response.headers["location"] !== undefined ? response : undefined
+    if (response.status !== 201) return false
+    yield* Session.isWhatWasSent(response, descriptor)
+    return true
   })
 
   const attempt = Effect.gen(function*() {
@@ -133,14 +138,12 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
       if (session !== undefined) session = yield* resume(session)
     }
     if (session === undefined) {
-      const mounted = yield* Mount.first(repository, descriptor.digest, candidates)
-      if (mounted?.status === 201) return "mounted" as const
-      const posted = mounted === undefined && attempts === 1 ? yield* post : undefined
-      if (posted?.status === 201) return "sent" as const
-      session = yield* Session.sessionOf(
-        mounted ?? posted ?? (yield* Session.start(client, repository, Session.algorithmOf(descriptor.digest))),
-        size
-      )
+      if (yield* Mount.first(repository, descriptor.digest, candidates, size, keep)) return "mounted" as const
+      if (session === undefined && attempts === 1 && (yield* post)) return "sent" as const
+    }
+    if (session === undefined) {
+      const response = yield* Session.start(client, repository, Session.algorithmOf(descriptor.digest), size, keep)
+      session = yield* Session.sessionOf(response, size)
     }
     const told = (offset: number) => furthest = Math.max(furthest, offset)
     told(session.offset)
@@ -226,9 +229,13 @@ const streamed = Effect.fnUntraced(function*<E, R>(
   chunkSize: number
 ): Effect.fn.Return<Sent, E | RegistryError, R | Transport> {
   const client = yield* Request.client(repository, "push")
+  let opened: Session.Session | undefined
   const session = yield* Retry.operation(
-    Effect.flatMap(Session.start(client, repository, {}), (response) => Session.sessionOf(response, chunkSize))
-  )
+    Effect.flatMap(
+      Session.start(client, repository, {}, chunkSize, (session) => void (opened = session)),
+      (response) => Session.sessionOf(response, chunkSize)
+    )
+  ).pipe(Effect.onInterrupt(() => opened === undefined ? Effect.void : Session.cancel(client, opened)))
   const hasher = (yield* Hasher.Hashing)("sha256")
   let size = 0
 

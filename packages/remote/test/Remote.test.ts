@@ -4,6 +4,7 @@ import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type { NameError } from "@effect-oci/name/NameError"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -181,6 +182,16 @@ describe("Remote", () => {
           assert.include(error._tag === "RegistryError" ? error.hint : "", "does not delete")
         }
       }).pipe(Effect.provide(layer({ settings: { deletes: false } }))))
+
+    it.effect("knows a registry that takes a tag for a wrong digest for one that deletes no tags", () =>
+      Effect.gen(function*() {
+        yield* promote
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(400, { body: `{"errors":[{"code":"DIGEST_INVALID"}]}` }).on("DELETE"))
+        const error = yield* Effect.flip(remote.untag("ghcr.io/acme/app:1.2"))
+        assert.strictEqual(error._tag === "RegistryError" && error.reason._tag, "Unsupported")
+      }).pipe(Effect.provide(layer())))
 
     for (const referrers of [true, false]) {
       it.effect(`CLI-20: puts the list in order, ${referrers ? "with" : "without"} an endpoint, and goes deep if told`, () =>

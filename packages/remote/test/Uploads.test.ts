@@ -130,6 +130,41 @@ describe("Uploads", () => {
         }
       }).pipe(Effect.provide(layer())))
 
+    it.effect("CLI-13: asks for the session's state where a registry does not know it as it was told of last", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(
+          Fault.status(416).on("DELETE", "/uploads/"),
+          Fault.status(404).on("GET", "/uploads/"),
+          Fault.status(403).on("PUT", "/uploads/")
+        )
+        const { made } = yield* requestsOf(Effect.exit(patiently(push(middle))))
+        assert.deepStrictEqual(
+          made.filter(({ path }) => path.includes("/uploads/")).map(({ method, status }) => `${method} ${status}`),
+          ["POST 202", "PUT 403", "DELETE 416", "GET 404", "GET 204", "DELETE 204"]
+        )
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("CLI-13: leaves no session behind that is opened as it is interrupted", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        for (const data of [middle, small]) {
+          yield* fake.inject(
+            Fault.status(202, { body: "", headers: { location: "/v2/acme/app/blobs/uploads/late" }, late: true })
+              .on("POST", "/uploads/")
+          )
+          yield* fake.inject(Fault.status(204, { body: "" }).on("DELETE", "/uploads/late"))
+          const before = (yield* fake.requests).length
+          const fiber = yield* Effect.forkChild(push(data))
+          while (!(yield* fake.requests).slice(before).some(({ method }) => method === "POST")) {
+            yield* Effect.yieldNow
+          }
+          yield* Fiber.interrupt(fiber)
+          const last = (yield* fake.requests).at(-1)!
+          assert.deepStrictEqual([last.method, last.path], ["DELETE", "/v2/acme/app/blobs/uploads/late"])
+        }
+      }).pipe(Effect.provide(layer())))
+
     it.effect("CLI-13: leaves no session behind when it is interrupted", () =>
       Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry

@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Remote from "../src/Remote.ts"
 import { bytes, json } from "./image.ts"
-import { layer, requestsOf } from "./registries.ts"
+import { layer, patiently, requestsOf } from "./registries.ts"
 
 const app = "ghcr.io/acme/app"
 const digestOf = (data: Uint8Array) => Effect.map(Hasher.Hashing, (start) => Hasher.digestOf(start, data))
@@ -123,7 +123,7 @@ describe("anatomy", () => {
       )
       const before = yield* fake.requests
       assert.isFalse(before.some(({ method, path }) => method === "PUT" && path.includes("/manifests/")))
-      yield* Fiber.interrupt(fiber)
+      yield* patiently(Fiber.interrupt(fiber))
 
       const { made } = yield* requestsOf(remote.copy({ store, descriptor }, "registry.acme.dev/app:1"))
       const writes = made.filter(({ method, status }) => (method === "PUT" || method === "POST") && status === 201)

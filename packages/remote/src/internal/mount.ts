@@ -6,7 +6,6 @@ import type * as Repository from "@effect-oci/name/Repository"
 import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Request from "./request.ts"
 import * as Session from "./session.ts"
 
@@ -31,33 +30,32 @@ const mayPass = ({ reason }: RegistryError): boolean => reason._tag === "RateLim
 
 /**
  * Asks for the blob of the first candidate that will do, with a token for both repositories; those that were tried are taken
- * out of the list. Gives the reply that says it was mounted, or a session to send it by, or nothing if all were refused.
+ * out of the list. Whether it was mounted; if not, the last of them may have opened a session to send it by.
  */
 export const first = Effect.fnUntraced(function*(
   repository: Repository.Repository,
   digest: Digest.Digest,
-  candidates: Array<Repository.Repository>
-): Effect.fn.Return<HttpClientResponse.HttpClientResponse | undefined, RegistryError, Transport> {
+  candidates: Array<Repository.Repository>,
+  chunkSize: number,
+  keep: (session: Session.Session | undefined) => void
+): Effect.fn.Return<boolean, RegistryError, Transport> {
   while (candidates.length > 0) {
     const from = candidates[0]!
     const client = yield* Request.client(repository, "push", [from])
-    const response = yield* Session.start(client, repository, {
-      mount: digest,
-      from: from.path,
-      ...Session.algorithmOf(digest)
-    }).pipe(
-      Effect.catchIf((error) => !mayPass(error), () => Effect.undefined)
-    )
+    let session: Session.Session | undefined
+    const params = { mount: digest, from: from.path, ...Session.algorithmOf(digest) }
+    const response = yield* Session.start(client, repository, params, chunkSize, (opened) => {
+      session = opened
+      keep(opened)
+    }).pipe(Effect.catchIf((error) => !mayPass(error), () => Effect.undefined))
     candidates.shift()
-    if (response === undefined) continue
-    if (response.status === 201) {
+    if (response?.status === 201) {
       yield* Session.isWhatWasSent(response, { digest })
-      return response
+      return true
     }
-    if (candidates.length === 0) return response
-    yield* Effect.flatMap(Session.sessionOf(response, 0), (session) => Session.cancel(client, session)).pipe(
-      Effect.ignore
-    )
+    if (session === undefined || candidates.length === 0) continue
+    yield* Session.cancel(client, session)
+    keep(undefined)
   }
-  return undefined
+  return false
 })

@@ -11,10 +11,13 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
@@ -58,19 +61,56 @@ const orLost = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R>): Effect.E
 export const algorithmOf = (digest: Digest.Digest): Record<string, string> =>
   Digest.algorithm(digest) === "sha256" ? {} : { "digest-algorithm": Digest.algorithm(digest) }
 
+/**
+ * A request that may open a session, which whoever asked for it gets hold of before anything can interrupt him. Interrupted
+ * before there is a reply, it waits for that a little longer: nobody else can tell the registry to forget the session that it
+ * has just named.
+ */
+export const opening = <E, R>(
+  client: Client,
+  post: Effect.Effect<HttpClientResponse.HttpClientResponse, E | RegistryError, R>,
+  chunkSize: number,
+  keep: (session: Session) => void
+): Effect.Effect<HttpClientResponse.HttpClientResponse, E | RegistryError, R> => {
+  const opened = (response: HttpClientResponse.HttpClientResponse) =>
+    response.status === 202 && response.headers["location"] !== undefined
+      ? Effect.asSome(sessionOf(response, chunkSize))
+      : Effect.succeedNone
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(restore(post)), (fiber) =>
+      restore(Fiber.join(fiber)).pipe(
+        Effect.onInterrupt(() =>
+          Fiber.join(fiber).pipe(
+            Effect.timeout("500 millis"),
+            Effect.flatMap(opened),
+            Effect.flatMap(Option.match({ onNone: () => Effect.void, onSome: (session) => cancel(client, session) })),
+            Effect.ignore,
+            Effect.ensuring(Fiber.interrupt(fiber))
+          )
+        ),
+        Effect.tap((response) => Effect.map(opened(response), Option.map(keep)))
+      ))
+  )
+}
+
 /** Asks for a session. */
 export const start = Effect.fnUntraced(function*(
   client: Client,
   repository: Repository.Repository,
-  urlParams: Record<string, string>
+  urlParams: Record<string, string>,
+  chunkSize: number,
+  keep: (session: Session) => void
 ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-  const post = Effect.tap(
+  const request = Effect.tap(
     Retry.once(client.post(Request.path(repository, "blobs/uploads/"), { urlParams })),
     ResponseBody.discard
   )
+  const post = opening(client, request, chunkSize, keep)
   const response = yield* post
   // Some registries forget it now and then.
-  return response.headers["location"] === undefined ? yield* post : response
+  const told = response.headers["location"] === undefined ? yield* post : response
+  if (told.status !== 201) yield* location(told)
+  return told
 })
 
 export const sessionOf = (
@@ -261,13 +301,26 @@ const patch = Effect.fnUntraced(function*(
   session.url = yield* moved(response, session.url)
 })
 
-/** Tells the registry to forget a session that was not completed. */
-export const cancel = (client: Client, session: Session): Effect.Effect<void> =>
-  Retry.once(client.del(session.url)).pipe(
-    Effect.flatMap(ResponseBody.discard),
+/**
+ * Tells the registry to forget a session that was not completed.
+ *
+ * While it is still busy with a request that was cut off, docker-registry knows no such session, and then one in another state
+ * than was last told: so it is asked for the state, and told again, for a while.
+ */
+export const cancel = (client: Client, session: Session): Effect.Effect<void> => {
+  const told = (url: string) => Effect.flatMap(Retry.once(client.del(url)), ResponseBody.discard)
+  const again = Effect.flatMap(
+    Effect.filterOrFail(status(client, session), (now) => now !== undefined, () => "unknown" as const),
+    ({ url }) => told(url)
+  )
+  return told(session.url).pipe(
+    Effect.catch(() =>
+      Effect.retry(Effect.delay(again, "50 millis"), { times: 4, schedule: Schedule.exponential("50 millis") })
+    ),
     Effect.timeout("2 seconds"),
     Effect.ignore
   )
+}
 
 /** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */
 export const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Stream.Stream<Uint8Array, E, R> =>

@@ -25,7 +25,10 @@ const sent = Effect.fnUntraced(function*(chunk: number, limit: number) {
   const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
   const descriptor = Descriptor.make({ mediaType: "text/plain", digest, size: bytes.length })
   const client = yield* Request.client(repository, "push")
-  const session = yield* Effect.flatMap(Session.start(client, repository, {}), (reply) => Session.sessionOf(reply, 0))
+  const session = yield* Effect.flatMap(
+    Session.start(client, repository, {}, 0, () => {}),
+    (reply) => Session.sessionOf(reply, 0)
+  )
   const told: Array<number> = []
   // The same buffer for every chunk, as a socket has: whoever holds on to one sees it change.
   const buffer = new Uint8Array(chunk)
