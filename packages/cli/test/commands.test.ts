@@ -121,7 +121,9 @@ describe("commands", () => {
         assert.strictEqual(blob!.descriptor.mediaType, spdx)
         assert.strictEqual(blob!.descriptor.annotations?.["org.opencontainers.image.title"], "sbom.json")
 
-        yield* print("copy", "--referrers", `${app}:1`, `${host}/d:1`)
+        // By way of a folder.
+        yield* print("copy", "--referrers", `${app}:1`, `oci:${folder}/layout`)
+        yield* print("copy", "--referrers", `oci:${folder}/layout`, `${host}/d:1`)
         assert.strictEqual((yield* print("referrers", `${host}/d:1`)).split(" ")[0], found.digest)
         assert.deepStrictEqual(yield* lines("delete", "--referrers", `${host}/d@${descriptor.digest}`), [
           { reference: `${host}/d@${descriptor.digest}`, deleted: true }

@@ -9,6 +9,7 @@ import * as Bytes from "@effect-oci/content/Bytes"
 import { ContentError, Invalid, NotFound, SizeMismatch } from "@effect-oci/content/ContentError"
 import * as Hasher from "@effect-oci/content/Hasher"
 import type { Store } from "@effect-oci/content/Store"
+import * as Successors from "@effect-oci/content/Successors"
 import * as Verify from "@effect-oci/content/Verify"
 import * as Digest from "@effect-oci/name/Digest"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
@@ -42,6 +43,10 @@ export interface OciLayout extends Store {
    * Lists content in `index.json` without a name, so that it can be found again by its digest.
    */
   readonly list: (descriptor: Descriptor.Descriptor) => Effect.Effect<void, ContentError>
+  /**
+   * Whether content is about something else: a signature, an SBOM.
+   */
+  readonly isReferrer: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, ContentError>
 }
 
 const refName = "org.opencontainers.image.ref.name"
@@ -157,6 +162,31 @@ export const open = Effect.fn("OciLayout.open")(function*(
       Effect.provideService(FileSystem.FileSystem, fs)
     )
 
+  const list: OciLayout["list"] = (descriptor) =>
+    update((manifests) =>
+      manifests.some((entry) => Json.isObject(entry) && entry["digest"] === descriptor.digest)
+        ? manifests
+        : [...manifests, Descriptor.toJson(plain(descriptor))]
+    )
+
+  // A digest names the same document for ever.
+  const known = new Map<Digest.Digest, Option.Option<Successors.Referrer>>()
+
+  /** What an entry refers to. What is named and is not there refers to nothing. */
+  const referrerAt = Effect.fnUntraced(function*(descriptor: Descriptor.Descriptor) {
+    if (!Successors.hasSuccessors(descriptor.mediaType)) return Option.none<Successors.Referrer>()
+    const before = known.get(descriptor.digest)
+    if (before !== undefined) return before
+    const bytes = yield* Effect.catchIf(
+      Effect.asSome(Bytes.collect({ location })(fetch(descriptor))),
+      (error) => error.reason._tag === "NotFound",
+      () => Effect.succeedNone
+    )
+    const referrer = Option.flatMap(bytes, (bytes) => Successors.referrer(descriptor, bytes))
+    if (Option.isSome(bytes)) known.set(descriptor.digest, referrer)
+    return referrer
+  })
+
   return {
     path: folder,
     location,
@@ -199,12 +229,24 @@ export const open = Effect.fn("OciLayout.open")(function*(
             return append(bytes)
           }).pipe(Effect.map(() => ({ digest: hasher.digest(), size })))
         }, ({ digest }) => fileOf(digest))),
-    list: (descriptor) =>
-      update((manifests) =>
-        manifests.some((entry) => Json.isObject(entry) && entry["digest"] === descriptor.digest)
-          ? manifests
-          : [...manifests, Descriptor.toJson(plain(descriptor))]
-      ),
+    isReferrer: (descriptor) => Effect.map(referrerAt(plain(descriptor)), Option.isSome),
+    referrers: (subject) =>
+      Stream.unwrap(Effect.map(index, ({ manifests }) =>
+        Stream.fromIterable(manifests).pipe(
+          Stream.mapEffect((entry) => referrerAt(plain(entry))),
+          Stream.filter((referrer) => Option.isSome(referrer) && referrer.value.subject === subject),
+          Stream.map((referrer) => Option.getOrThrow(referrer).descriptor),
+          // One that has several names is one all the same.
+          Stream.changesWith((a, b) => a.digest === b.digest)
+        ))),
+    // Without a name, for what it is about leads to it. Its annotations stay with it: one of them could be a name.
+    refer: Effect.fnUntraced(function*(_, { annotations: _annotations, ...referrer }) {
+      const { manifests } = yield* index
+      if (manifests.some(({ digest }) => digest === referrer.digest)) return "present" as const
+      yield* list(referrer)
+      return "sent" as const
+    }),
+    list,
     tag: (descriptor, tag) =>
       update((manifests) => [
         ...manifests.filter((entry) => nameOf(entry) !== tag),
@@ -229,8 +271,14 @@ export const sole = Effect.fnUntraced(function*(
   layout: OciLayout
 ): Effect.fn.Return<Descriptor.Descriptor, ContentError> {
   const { manifests } = yield* layout.index
-  const digests = new Set(manifests.map((entry) => entry.digest))
-  if (digests.size === 1) return plain(manifests[0]!)
+  // What refers to something else is there because of that.
+  const roots = yield* Effect.filter(
+    manifests,
+    (entry) => Effect.map(layout.isReferrer(entry), (isReferrer) => !isReferrer)
+  )
+  const listed = roots.length === 0 ? manifests : roots
+  const digests = new Set(listed.map((entry) => entry.digest))
+  if (digests.size === 1) return plain(listed[0]!)
   return yield* new ContentError({
     operation: "resolve",
     location: layout.location,

@@ -1,5 +1,6 @@
 import * as Copy from "@effect-oci/content/Copy"
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import * as WriteNode from "@effect-oci/content/WriteNode"
 import * as Digest from "@effect-oci/name/Digest"
 import * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
@@ -51,6 +52,41 @@ describe("OciLayout", () => {
         yield* Copy.copy(again, back, v1)
         assert.deepStrictEqual(new Set(back.contents.keys()), new Set(store.contents.keys()))
         assert.strictEqual((yield* files(layout.path)).length, 5)
+      }))
+
+    it.effect("keeps what refers to content, so that it is found again", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* image
+        const empty = yield* store.add(MediaType.ociEmpty, json({}))
+        const about = { mediaType: root.mediaType, digest: root.digest, size: root.size }
+        const sbom = yield* store.add(
+          MediaType.ociManifest,
+          json({
+            schemaVersion: 2,
+            mediaType: MediaType.ociManifest,
+            artifactType: "application/sbom",
+            config: empty,
+            layers: [empty],
+            subject: about,
+            // No name may come from here.
+            annotations: { "org.opencontainers.image.ref.name": "v1" }
+          })
+        )
+        const layout = yield* OciLayout.make(yield* folder)
+        const follow = WriteNode.referrers
+        yield* Copy.copy(store, layout, root, { tags: [v1], follow })
+        const again = yield* OciLayout.open(layout.path)
+        assert.strictEqual((yield* again.resolve(v1)).digest, root.digest)
+        const [found, ...rest] = yield* Stream.runCollect(again.referrers!(root.digest))
+        assert.deepStrictEqual(rest, [])
+        assert.strictEqual(found?.digest, sbom.digest)
+        assert.strictEqual(found?.artifactType, "application/sbom")
+        assert.strictEqual((yield* OciLayout.sole(again)).digest, root.digest)
+        const back = MemoryStore.make()
+        yield* Copy.copy(again, back, v1, { follow })
+        assert.isTrue(back.contents.has(sbom.digest))
+        // A second time there is nothing to do.
+        assert.strictEqual((yield* Copy.copy(store, layout, root, { tags: [v1], follow })).sent, 0)
       }))
 
     it.effect("has one entry for a name, and the last one counts", () =>
