@@ -17,7 +17,6 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
@@ -302,21 +301,14 @@ const patch = Effect.fnUntraced(function*(
 })
 
 /**
- * Tells the registry to forget a session that was not completed.
- *
- * While it is still busy with a request that was cut off, docker-registry knows no such session, and then one in another state
- * than was last told: so it is asked for the state, and told again, for a while.
+ * Tells the registry to forget a session that was not completed. One whose request was cut off may be in another state than was
+ * last told: then the registry is asked for that, and told again.
  */
 export const cancel = (client: Client, session: Session): Effect.Effect<void> => {
   const told = (url: string) => Effect.flatMap(Retry.once(client.del(url)), ResponseBody.discard)
-  const again = Effect.flatMap(
-    Effect.filterOrFail(status(client, session), (now) => now !== undefined, () => "unknown" as const),
-    ({ url }) => told(url)
-  )
+  const again = Effect.flatMap(status(client, session), (now) => now === undefined ? Effect.void : told(now.url))
   return told(session.url).pipe(
-    Effect.catch(() =>
-      Effect.retry(Effect.delay(again, "50 millis"), { times: 4, schedule: Schedule.exponential("50 millis") })
-    ),
+    Effect.catchIf(({ status }) => status !== undefined && status < 500, () => again),
     Effect.timeout("2 seconds"),
     Effect.ignore
   )
