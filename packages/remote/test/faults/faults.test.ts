@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
@@ -69,7 +70,10 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
   yield* fake.inject(...(fault.target ?? []).map((one) => one.at("target.test")))
   const wire = Wire.make()
   const copy = Effect.flatMap(Remote.Remote, (remote) => remote.copy(from, to))
-  const { exit, seconds } = yield* drive(Effect.provide(copy, program(wire, fault.outage ?? 0)))
+  // Jitter is chance: of 8 waits that are all short ones, one run in ten would not outlast 10 s.
+  const { exit, seconds } = yield* drive(
+    Random.withSeed(Effect.provide(copy, program(wire, fault.outage ?? 0)), "faults")
+  )
   return {
     exit,
     seconds,
