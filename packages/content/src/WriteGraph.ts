@@ -10,12 +10,14 @@
  *
  * @since 1.0.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Graph from "effect/Graph"
 import type * as Stream from "effect/Stream"
 import type * as Budget from "./Budget.ts"
 import type { CopyError } from "./CopyError.ts"
 import * as Draw from "./internal/draw.ts"
+import * as Simulate from "./internal/simulate.ts"
 import * as Walk from "./internal/walk.ts"
 import type { Target } from "./Store.ts"
 import * as Transfer from "./Transfer.ts"
@@ -275,6 +277,80 @@ const report = (entries: ReadonlyMap<string, Walk.Entry>): Report => {
   }
   return { ...counts, bytes }
 }
+
+/**
+ * Options for `simulate`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface SimulateOptions {
+  /**
+   * How long a round trip takes.
+   */
+  readonly latency: Duration.Input
+  /**
+   * How much the link takes, in bytes a second, for all that goes on at once.
+   */
+  readonly bandwidth: number
+  /**
+   * @default 16
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * What is assumed of streams, whose size is known only once they were sent, in bytes.
+   *
+   * @default 0
+   */
+  readonly unknownSize?: number | undefined
+}
+
+/**
+ * A node of a simulated run.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Simulated {
+  readonly node: Planned
+  /**
+   * In milliseconds from the start.
+   */
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * A run that was imagined.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Simulation {
+  readonly duration: Duration.Duration
+  /**
+   * To the targets: two for each blob that is sent, one for all else.
+   */
+  readonly requests: number
+  readonly bytes: number
+  /**
+   * In the order in which they end.
+   */
+  readonly order: ReadonlyArray<Simulated>
+}
+
+/**
+ * How a plan would run over a link that is imagined, without asking anybody.
+ *
+ * **Details**
+ *
+ * What is sent at once shares the link equally; a blob takes two round trips besides its bytes, all else one. What a plan
+ * found present takes nothing. The same plan gives the same run.
+ *
+ * @category simulating
+ * @since 1.0.0
+ */
+export const simulate = (plan: Plan, options: SimulateOptions): Simulation => Simulate.simulate(plan, options)
 
 /**
  * What a plan comes to, in numbers.

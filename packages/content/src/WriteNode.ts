@@ -98,7 +98,7 @@ export interface Discovered {
  *
  * A run asks `isPresent` first, then `discover`, which may add nodes: an index adds its members once it has been read.
  * Where the node is present it mostly leads to nothing, and nothing is written. Else all its needs are written, and then
- * `write` runs with their results. One node may be written to many targets; at one target, nodes of one `id` and kind are
+ * `write` runs with their results. One node may be written to many targets; at one target, nodes of one known digest are
  * one.
  *
  * @category models

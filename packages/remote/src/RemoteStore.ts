@@ -30,6 +30,7 @@ import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import { Foreign } from "./Foreign.ts"
 import * as Request from "./internal/request.ts"
+import * as Waits from "./internal/waits.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
 import * as Tags from "./Tags.ts"
@@ -158,7 +159,7 @@ export const make = (
       referred.add(descriptor.digest)
     })
 
-    return {
+    return Waits.told<RemoteStore>(repository.registry.name, {
       location,
       repository: Option.some(repository),
       tags: Tags.list(repository).pipe(
@@ -220,7 +221,7 @@ export const make = (
           : Effect.map(Manifests.get(repository, descriptor.digest), ({ bytes }) => bytes)
         return run("tag", Effect.flatMap(bytes, (bytes) => Manifests.put(repository, tag, descriptor, bytes)))
       }
-    }
+    })
   })
 
 /** What a registry lacks and is meant to be had elsewhere, if that is allowed. */

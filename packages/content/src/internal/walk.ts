@@ -89,18 +89,17 @@ const settling = Schedule.exponential("500 millis").pipe(
   Schedule.upTo({ times: 6 })
 )
 
-/** Names of targets: a repository is one target however many stores were made of it, other stores are themselves. */
-const namer = () => {
-  const names = new Map<Target, string>()
+/** Names for things, each its own: one that is taken gets a number. */
+const namer = <A>() => {
+  const names = new Map<A, string>()
   const taken = new Map<string, number>()
-  return (target: Target): string => {
-    if (Option.isSome(target.repository)) return target.repository.value.name
-    const known = names.get(target)
+  return (thing: A, wish: string): string => {
+    const known = names.get(thing)
     if (known !== undefined) return known
-    const count = (taken.get(target.location) ?? 0) + 1
-    taken.set(target.location, count)
-    const name = count === 1 ? target.location : `${target.location} (${count})`
-    names.set(target, name)
+    const count = (taken.get(wish) ?? 0) + 1
+    taken.set(wish, count)
+    const name = count === 1 ? wish : `${wish} (${count})`
+    names.set(thing, name)
     return name
   }
 }
@@ -118,7 +117,8 @@ export const walk = Effect.fnUntraced(function*(
   const maxNodes = options.maxNodes ?? 100_000
   const tell = Transfer.teller(options.onEvent)
   const budget = options.budget ?? Budget.make(options)
-  const nameOf = namer()
+  const targets = namer<Target>()
+  const nodes = namer<WriteNode>()
   const entries = new Map<string, Entry>()
   const elders = new Map<string, Array<Entry>>()
   let undiscovered = 0
@@ -145,11 +145,17 @@ export const walk = Effect.fnUntraced(function*(
     }
 
     const enter = (node: WriteNode, target: Target, depth: number): Entry => {
-      const location = nameOf(target)
-      const key = `${location} ${node.kind} ${node.id}`
+      const { kind, label } = node
+      // A repository is one target however many stores were made of it; other stores are themselves.
+      const location = Option.match(target.repository, {
+        onNone: () => targets(target, target.location),
+        onSome: ({ name }) => name
+      })
+      // So is content whose digest is known, and other content is itself.
+      const id = Option.isNone(node.descriptor) && kind !== "tag" ? nodes(node, node.id) : node.id
+      const key = `${location} ${kind} ${id}`
       const existing = entries.get(key)
       if (existing !== undefined) return existing
-      const { id, kind, label } = node
       const others = siblings(node, target)
       const entry: Entry = {
         item: { key, id, kind, label, size: sizeOf(node), location },

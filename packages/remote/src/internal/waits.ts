@@ -1,0 +1,39 @@
+/**
+ * Tells the budget of whoever writes or reads that a registry is waited for, so that others go on meanwhile.
+ */
+import * as Budget from "@effect-oci/content/Budget"
+import type { Store } from "@effect-oci/content/Store"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+
+type Told = (wait: RetryPolicy.Wait) => Effect.Effect<void>
+
+const also = (origin: string) => (before: Told): Told => (wait) =>
+  Effect.andThen(
+    before(wait),
+    Budget.waiting({
+      origin,
+      duration: wait.duration,
+      isRateLimited: wait.error.reason._tag === "RateLimited",
+      detail: wait.error.message
+    })
+  )
+
+/** The same store, of a registry of this name. */
+export const told = (origin: string, store: Store): Store => {
+  const effect = Effect.updateService(RetryPolicy.OnWait, also(origin))
+  const stream = Stream.updateService(RetryPolicy.OnWait, also(origin))
+  const { refer, referrers } = store
+  return {
+    ...store,
+    resolve: (identifier) => effect(store.resolve(identifier)),
+    fetch: (descriptor, offset) => stream(store.fetch(descriptor, offset)),
+    exists: (descriptor) => effect(store.exists(descriptor)),
+    push: (descriptor, body, options) => effect(store.push(descriptor, body, options)),
+    pushStream: (body, options) => effect(store.pushStream(body, options)),
+    tag: (descriptor, tag, options) => effect(store.tag(descriptor, tag, options)),
+    ...(refer === undefined ? {} : { refer: (subject, referrer) => effect(refer(subject, referrer)) }),
+    ...(referrers === undefined ? {} : { referrers: (subject) => stream(referrers(subject)) })
+  }
+}
