@@ -1,19 +1,24 @@
 import type * as Digest from "@effect-oci/name/Digest"
+import * as Repository from "@effect-oci/name/Repository"
 import * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Graph from "effect/Graph"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { ContentError, Invalid, Unavailable } from "../src/ContentError.ts"
+import * as Bytes from "../src/Bytes.ts"
+import { ContentError, Incomplete, Invalid, Unavailable } from "../src/ContentError.ts"
 import * as Copy from "../src/Copy.ts"
 import * as MemoryStore from "../src/MemoryStore.ts"
-import type { Target } from "../src/Store.ts"
+import type { Source, Target } from "../src/Store.ts"
 import * as Successors from "../src/Successors.ts"
 import * as WriteGraph from "../src/WriteGraph.ts"
 import * as WriteNode from "../src/WriteNode.ts"
@@ -221,6 +226,359 @@ describe("WriteGraph", () => {
         for (let i = 0; i < 10; i++) root = yield* index(store, [root])
         const error = yield* Effect.flip(Copy.copy(store, strict().target, root))
         assert.include(error.message, "nested deeper than 8 levels")
+      }))
+  })
+
+  describe("many targets", () => {
+    /** A registry's repositories, which mount from each other what they have. */
+    const registry = (host: string, names: ReadonlyArray<string>) => {
+      const repositories = new Map(names.map((name) => {
+        const repository = Repository.parseUnsafe(`${host}/${name}`)
+        return [repository.path, { repository, store: MemoryStore.make(repository.name) }] as const
+      }))
+      const log: Array<string> = []
+      const stores = [...repositories.values()].map(({ repository, store }): Target => ({
+        ...store,
+        repository: Option.some(repository),
+        push: (descriptor, body, options) => {
+          const from = (options?.mountFrom ?? []).find((other) =>
+            other.registry.name === repository.registry.name &&
+            repositories.get(other.path)?.store.contents.has(descriptor.digest) === true
+          )
+          if (from === undefined) {
+            log.push(`send ${repository.path}`)
+            return Effect.andThen(Effect.sleep("1 second"), store.push(descriptor, body))
+          }
+          log.push(`mount ${repository.path} ${from.path}`)
+          const { bytes } = repositories.get(from.path)!.store.contents.get(descriptor.digest)!
+          return Effect.as(store.push(descriptor, Bytes.body(bytes)), "mounted" as const)
+        }
+      }))
+      return { stores, log, repositories }
+    }
+
+    const settle = Effect.fnUntraced(function*<A, E>(self: Effect.Effect<A, E>) {
+      const fiber = yield* Effect.forkChild(self)
+      yield* TestClock.adjust("1 hour")
+      return yield* Fiber.join(fiber)
+    })
+
+    it.effect("sends a blob once to a registry, and mounts it everywhere else there", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const one = registry("one.test", ["a", "b", "c"])
+        const two = registry("two.test", ["a"])
+        const roots = [...one.stores, ...two.stores].flatMap((target) =>
+          WriteGraph.to(target, Copy.roots(store, root, { tags: [v1] }))
+        )
+        const plan = yield* WriteGraph.plan(roots)
+        assert.deepStrictEqual(WriteGraph.summary(plan), {
+          blobs: 6,
+          manifests: 12,
+          bytes: WriteGraph.summary(plan).bytes,
+          unknown: 0,
+          mount: 6,
+          skip: 0,
+          tag: 4,
+          refer: 0
+        })
+        const report = yield* settle(WriteGraph.run(plan))
+        assert.strictEqual(report.mounted, 6)
+        assert.deepStrictEqual(one.log.filter((line) => line.startsWith("mount")).length, 6)
+        for (const { store: written } of [...one.repositories.values(), ...two.repositories.values()]) {
+          assert.strictEqual(written.tags.get(v1)?.digest, root.digest)
+          assert.strictEqual(written.contents.size, 6)
+        }
+      }))
+
+    it.effect("reads each document once, however many targets there are", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const reads: Array<string> = []
+        const source: Source = {
+          ...store,
+          fetch: (descriptor, offset) => {
+            if (MediaType.isDocument(descriptor.mediaType)) reads.push(descriptor.digest)
+            return store.fetch(descriptor, offset)
+          }
+        }
+        const nodes = Copy.roots(source, root)
+        yield* WriteGraph.run([
+          ...WriteGraph.to(MemoryStore.make("a"), nodes),
+          ...WriteGraph.to(MemoryStore.make("b"), nodes)
+        ])
+        assert.strictEqual(reads.length, 3)
+      }))
+
+    it.effect("keeps stores of one name apart, and takes stores of one repository for one", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const first = MemoryStore.make()
+        const second = MemoryStore.make()
+        const { repositories, stores: [target] } = registry("one.test", ["a"])
+        const report = yield* settle(WriteGraph.run(
+          [first, second, target!, { ...target! }].flatMap((to) => WriteGraph.to(to, Copy.roots(store, root)))
+        ))
+        assert.strictEqual(report.sent, 18)
+        for (const { contents } of [first, second, repositories.get("a")!.store]) assert.strictEqual(contents.size, 6)
+      }))
+
+    it.effect("uploads once what sixteen runs of a process want to write at once", () =>
+      Effect.gen(function*() {
+        const { layer, store } = yield* shared
+        const { log, stores: [target] } = registry("one.test", ["a"])
+        const reports = yield* settle(Effect.forEach(
+          Array.from({ length: 16 }),
+          () => Copy.copy(store, target!, layer),
+          { concurrency: "unbounded" }
+        ))
+        assert.deepStrictEqual(log, ["send a"])
+        assert.strictEqual(reports.reduce((sum, { sent }) => sum + sent, 0), 1)
+      }))
+
+    it.effect("sends by itself what another run has failed to send", () =>
+      Effect.gen(function*() {
+        const { layer, store } = yield* shared
+        const { log, stores: [target] } = registry("one.test", ["a"])
+        const first = yield* Effect.forkChild(Copy.copy(store, target!, layer), { startImmediately: true })
+        const second = yield* Effect.forkChild(Copy.copy(store, target!, layer), { startImmediately: true })
+        yield* Fiber.interrupt(first)
+        const report = yield* settle(Fiber.join(second))
+        assert.strictEqual(report.sent, 1)
+        assert.strictEqual(log.length, 2)
+      }))
+  })
+
+  describe("referrers", () => {
+    /** An image with a signature, which is signed itself. */
+    const signed = Effect.gen(function*() {
+      const store = MemoryStore.make("source")
+      const config = yield* store.add(MediaType.ociConfig, json({}))
+      const image = yield* manifest(store, config, [yield* store.add(MediaType.ociLayer, json("layer"))])
+      const about = Effect.fnUntraced(function*(subject: Descriptor.Descriptor, what: string) {
+        return yield* store.add(
+          MediaType.ociManifest,
+          json({
+            schemaVersion: 2,
+            artifactType: "text/signature",
+            config,
+            layers: [yield* store.add("text/plain", json(what))],
+            subject: Descriptor.toJson(subject)
+          })
+        )
+      })
+      const signature = yield* about(image, "signature")
+      return { store, image, signature, countersignature: yield* about(signature, "countersignature") }
+    })
+
+    /** A target whose lists of referrers are kept by whoever writes to it. */
+    const listing = () => {
+      const inner = strict()
+      const lists: Array<string> = []
+      const target: Target = {
+        ...inner.target,
+        refer: (subject, referrer) =>
+          Effect.sync(() => {
+            lists.push(`${subject} <- ${referrer.artifactType} ${referrer.digest}`)
+            inner.order.push(`list ${referrer.digest}`)
+            return "sent" as const
+          })
+      }
+      return { ...inner, target, lists }
+    }
+
+    it.effect("go along if asked, those of referrers too, and before the tag", () =>
+      Effect.gen(function*() {
+        const { countersignature, image, signature, store } = yield* signed
+        const { lists, order, target } = listing()
+        const options = { tags: [v1], follow: WriteNode.referrers }
+        const plan = yield* WriteGraph.plan(WriteGraph.to(target, Copy.roots(store, image, options)))
+        assert.strictEqual(WriteGraph.summary(plan).refer, 2)
+        yield* WriteGraph.run(plan)
+        assert.deepStrictEqual(
+          new Set(lists),
+          new Set([
+            `${image.digest} <- text/signature ${signature.digest}`,
+            `${signature.digest} <- text/signature ${countersignature.digest}`
+          ])
+        )
+        const at = (what: string) => order.indexOf(what)
+        assert.isBelow(at(image.digest), at("v1"))
+        assert.isBelow(at(signature.digest), at(`list ${signature.digest}`))
+        assert.isBelow(at(`list ${countersignature.digest}`), at("v1"))
+        assert.strictEqual(at("v1"), order.length - 1)
+      }))
+
+    it.effect("stay where they are unless asked for, but who refers is listed", () =>
+      Effect.gen(function*() {
+        const { image, signature, store } = yield* signed
+        const { lists, store: written, target } = listing()
+        yield* Copy.copy(store, target, image)
+        assert.strictEqual(written.contents.size, 3)
+        yield* Copy.copy(store, target, signature)
+        assert.deepStrictEqual(lists, [`${image.digest} <- text/signature ${signature.digest}`])
+      }))
+
+    it.effect("are looked for also where the target has the image and its tag, of which nothing is sent again", () =>
+      Effect.gen(function*() {
+        const { image, store } = yield* signed
+        const { order, target } = listing()
+        yield* Copy.copy(store, target, image, { tags: [v1] })
+        const before = order.length
+        yield* Copy.copy(store, target, image, { tags: [v1], follow: WriteNode.referrers })
+        // Two signatures with their blobs, and their places in the lists.
+        assert.strictEqual(order.length - before, 6)
+      }))
+
+    it.effect("end where a place says that a manifest refers to its own referrer", () =>
+      Effect.gen(function*() {
+        const { image, signature, store } = yield* signed
+        const lying: Source = {
+          ...store,
+          referrers: (subject) => Stream.make(subject === image.digest ? signature : image)
+        }
+        const { store: written, target } = listing()
+        yield* Copy.copy(lying, target, image, { follow: WriteNode.referrers })
+        assert.strictEqual(written.contents.size, 5)
+      }))
+  })
+
+  describe("verify", () => {
+    it.effect("fails where a target has not what it said to have", () =>
+      Effect.gen(function*() {
+        const { layer, root, store } = yield* shared
+        const copy = (verify: boolean) =>
+          Effect.gen(function*() {
+            const { target } = strict()
+            // It takes a layer, and loses it.
+            const forgetful: Target = {
+              ...target,
+              exists: (descriptor) =>
+                descriptor.digest === layer.digest ? Effect.succeed(false) : target.exists(descriptor)
+            }
+            const fiber = yield* Effect.forkChild(Effect.exit(Copy.copy(store, forgetful, root, { verify })))
+            yield* TestClock.adjust("1 hour")
+            return yield* Fiber.join(fiber)
+          })
+        assert.isTrue(Exit.isSuccess(yield* copy(false)))
+        const error = yield* Effect.flip(yield* copy(true))
+        assert.strictEqual(error.subject, layer.digest)
+        assert.strictEqual(error.reason.reason._tag, "Incomplete")
+      }))
+
+    it.effect("sends what a target only says to have, once its manifest was refused for it", () =>
+      Effect.gen(function*() {
+        const { layer, root, store } = yield* shared
+        const { store: written, target } = strict()
+        const refused = new ContentError({
+          operation: "write",
+          location: "target",
+          reason: new Incomplete({ detail: "MANIFEST_BLOB_UNKNOWN" })
+        })
+        const lying: Target = {
+          ...target,
+          exists: (descriptor) => descriptor.digest === layer.digest ? Effect.succeed(true) : target.exists(descriptor),
+          push: (descriptor, body) =>
+            descriptor.mediaType === MediaType.ociManifest && !written.contents.has(layer.digest)
+              ? Effect.fail(refused)
+              : target.push(descriptor, body)
+        }
+        const seen: Array<string> = []
+        const fiber = yield* Effect.forkChild(Copy.copy(store, lying, root, {
+          onEvent: (event) => void seen.push(event._tag)
+        }))
+        yield* TestClock.adjust("1 hour")
+        yield* Fiber.join(fiber)
+        assert.isTrue(written.contents.has(layer.digest))
+        assert.isTrue(seen.includes("Waiting") && seen.includes("Retrying"))
+      }))
+  })
+
+  describe("summary", () => {
+    it.effect("says what would be done", () =>
+      Effect.gen(function*() {
+        const { images, root, store } = yield* shared
+        const { target } = strict()
+        const words = (descriptor: Descriptor.Descriptor) =>
+          Effect.map(
+            WriteGraph.plan(WriteGraph.to(target, Copy.roots(store, descriptor, { tags: [v1] }))),
+            (plan) => WriteGraph.formatSummary(WriteGraph.summary(plan))
+          )
+        assert.strictEqual(yield* words(root), "would send 3 blobs and 3 manifests, 1.0 kB; tag 1")
+        yield* Copy.copy(store, target, images[0]!)
+        assert.strictEqual(yield* words(root), "would send 1 blob and 2 manifests, 687 B; skip 2; tag 1")
+        yield* Copy.copy(store, target, root, { tags: [v1] })
+        assert.strictEqual(yield* words(root), "would skip 1")
+        const layer = WriteNode.stream("layer", MediaType.ociLayer, Stream.empty)
+        const plan = yield* WriteGraph.plan(WriteGraph.to(target, [layer]))
+        assert.strictEqual(WriteGraph.formatSummary(WriteGraph.summary(plan)), "would send 1 blob, at least 0 B")
+      }))
+
+    it.effect("is JSON with nodes and edges by their keys", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const plan = yield* WriteGraph.plan(WriteGraph.to(strict().target, Copy.roots(store, root)))
+        const { edges, nodes } = JSON.parse(JSON.stringify(WriteGraph.toJson(plan)))
+        assert.strictEqual(nodes.length, 6)
+        const keys = new Set(nodes.map(({ key }: { readonly key: string }) => key))
+        for (const { from, to } of edges) assert.isTrue(keys.has(from) && keys.has(to))
+      }))
+  })
+
+  describe("simulate", () => {
+    /** A target a round trip away, that does one thing after the other as the simulation does. */
+    const distant = (millis: number) => {
+      const { order, target } = strict()
+      const trips = (count: number) => Effect.sleep(millis * count)
+      return {
+        order,
+        target: {
+          ...target,
+          push: (descriptor, body) =>
+            Effect.andThen(trips(MediaType.isDocument(descriptor.mediaType) ? 1 : 2), target.push(descriptor, body)),
+          tag: (descriptor, tag) => Effect.andThen(trips(1), target.tag(descriptor, tag))
+        } satisfies Target as Target
+      }
+    }
+
+    for (const concurrency of [1, 2, 16]) {
+      it.effect(`takes the time and the order that a run takes, ${concurrency} at once`, () =>
+        Effect.gen(function*() {
+          const { root, store } = yield* shared
+          const { order, target } = distant(50)
+          const plan = yield* WriteGraph.plan(WriteGraph.to(target, Copy.roots(store, root, { tags: [v1] })))
+          const link = { latency: "50 millis", bandwidth: Infinity, concurrency } as const
+          const imagined = WriteGraph.simulate(plan, link)
+          assert.deepStrictEqual(imagined, WriteGraph.simulate(plan, link))
+          const before = yield* Clock.currentTimeMillis
+          const fiber = yield* Effect.forkChild(
+            Effect.andThen(WriteGraph.run(plan, { concurrency }), Clock.currentTimeMillis)
+          )
+          yield* TestClock.adjust("1 hour")
+          const took = (yield* Fiber.join(fiber)) - before
+          assert.strictEqual(took, Duration.toMillis(imagined.duration))
+          assert.deepStrictEqual(
+            order,
+            imagined.order.map(({ node }) => node.kind === "tag" ? node.label : node.id)
+          )
+          assert.strictEqual(imagined.requests, 3 * 2 + 3 + 1)
+        }))
+    }
+
+    it.effect("shares the link among those who send", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const layers = yield* Effect.forEach(
+          [1000, 3000],
+          (size) => store.add(MediaType.ociLayer, new Uint8Array(size))
+        )
+        const roots = layers.flatMap((layer) => WriteGraph.to(strict().target, Copy.roots(store, layer)))
+        const plan = yield* WriteGraph.plan(roots)
+        const { bytes, duration, order } = WriteGraph.simulate(plan, { latency: 0, bandwidth: 1000 })
+        assert.strictEqual(bytes, 4000)
+        // Half of the link each for two seconds, then all of it for the other.
+        assert.deepStrictEqual(order.map(({ end }) => Math.round(end)), [2000, 4000])
+        assert.strictEqual(Math.round(Duration.toMillis(duration)), 4000)
       }))
   })
 

@@ -97,16 +97,13 @@ export const simulate = (plan: Plan, options: SimulateOptions): Simulation => {
     // Those whose requests are on their way share the link equally.
     const moving = [...running].filter((job) => job.left > 0 && job.latencyUntil <= now)
     const rate = bytesPerMilli / moving.length
-    const next = Math.min(
-      ...[...running].map((job) =>
-        job.latencyUntil > now ? job.latencyUntil : job.left > 0 ? now + job.left / rate : now
-      )
+    const step = Math.min(
+      ...Array.from(running, (job) => job.latencyUntil > now ? job.latencyUntil - now : job.left / rate)
     )
-    for (const job of moving) job.left = Math.max(0, job.left - (next - now) * rate)
-    now = next
-    for (const job of [...running]) {
-      // Less than a byte is what rounding left.
-      if (job.latencyUntil <= now && job.left < 0.5) end(job)
+    for (const job of moving) job.left = job.left / rate <= step ? 0 : job.left - step * rate
+    now += step
+    for (const job of running) {
+      if (job.latencyUntil <= now && job.left === 0) end(job)
     }
     fill()
   }
