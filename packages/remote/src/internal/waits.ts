@@ -21,12 +21,13 @@ const also = (origin: string) => (before: Told): Told => (wait) =>
   )
 
 /** The same store, of a registry of this name. */
-export const told = (origin: string, store: Store): Store => {
+export const told = <S extends Store>(origin: string, store: S): S => {
   const effect = Effect.updateService(RetryPolicy.OnWait, also(origin))
   const stream = Stream.updateService(RetryPolicy.OnWait, also(origin))
   const { refer, referrers } = store
-  return {
-    ...store,
+  const told: Store = {
+    location: store.location,
+    repository: store.repository,
     resolve: (identifier) => effect(store.resolve(identifier)),
     fetch: (descriptor, offset) => stream(store.fetch(descriptor, offset)),
     exists: (descriptor) => effect(store.exists(descriptor)),
@@ -36,4 +37,5 @@ export const told = (origin: string, store: Store): Store => {
     ...(refer === undefined ? {} : { refer: (subject, referrer) => effect(refer(subject, referrer)) }),
     ...(referrers === undefined ? {} : { referrers: (subject) => stream(referrers(subject)) })
   }
+  return { ...store, ...told }
 }
