@@ -44,16 +44,34 @@ export interface Wait {
  */
 export interface Budget {
   /**
-   * Runs an effect once there is room for it, in all and at each of the origins. `told` hears of the waits in it.
+   * Runs an effect once there is room for it, in all and at each of the origins.
    */
   readonly within: (
     origins: ReadonlyArray<string>,
-    told?: ((wait: Wait) => void) | undefined
+    options?: WithinOptions | undefined
   ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
    * How much may go on at an origin now.
    */
   readonly limit: (origin: string) => number
+}
+
+/**
+ * Options for `within`.
+ *
+ * @category options
+ * @since 1.0.0
+ */
+export interface WithinOptions {
+  /**
+   * Hears of the waits.
+   */
+  readonly told?: ((wait: Wait) => void) | undefined
+  /**
+   * Those of one group count once in all, and follow each other as soon as their origins have room: they read the same thing
+   * together.
+   */
+  readonly group?: object | undefined
 }
 
 /**
@@ -84,7 +102,10 @@ interface Origin {
 
 interface Slot {
   readonly origins: ReadonlyArray<Origin>
-  hasEntered: boolean
+  readonly group: object | undefined
+  state: "waiting" | "entered" | "left"
+  /** Whether it counts in all. */
+  isCounted: boolean
   /** Until when it is lent, if it is. */
   until: number | undefined
 }
@@ -92,7 +113,14 @@ interface Slot {
 /** Those that wait for the same origins, first come first. */
 interface Line {
   readonly origins: ReadonlyArray<Origin>
-  readonly waiting: Map<number, () => void>
+  readonly waiting: Map<number, Waiter>
+}
+
+interface Waiter {
+  readonly ticket: number
+  readonly line: Line
+  readonly slot: Slot
+  readonly resume: () => void
 }
 
 /**
@@ -127,6 +155,9 @@ export const make = (options?: Options | undefined): Budget => {
   const origins = new Map<string, Origin>()
   const lines = new Map<string, Line>()
   const lent = new Set<Slot>()
+  /** How many of a group are at work, and who of it waits. */
+  const atWork = new Map<object, number>()
+  const grouped = new Map<object, Set<Waiter>>()
   let busy = 0
   let tickets = 0
 
@@ -138,11 +169,10 @@ export const make = (options?: Options | undefined): Budget => {
     return origin
   }
   const count = (slot: Slot, by: 1 | -1) => {
-    busy += by
+    if (slot.isCounted) busy += by
     for (const origin of slot.origins) origin.busy += by
   }
-  const hasRoom = (slot: { readonly origins: ReadonlyArray<Origin> }) =>
-    busy < concurrency && slot.origins.every((origin) => origin.busy < origin.limit)
+  const hasRoom = (line: Line) => line.origins.every((origin) => origin.busy < origin.limit)
 
   /** A slot whose wait is over counts again, whether there is room for it or not: it will be among the first to end. */
   const recall = (now: number) => {
@@ -154,45 +184,72 @@ export const make = (options?: Options | undefined): Budget => {
     }
   }
 
-  /** Of those that there is room for, the line in which somebody has waited longest. */
-  const next = (): readonly [number, Line] | undefined => {
-    let first: readonly [number, Line] | undefined
+  /** Of the lines that there is room for, the one in which somebody has waited longest. */
+  const next = (): Waiter | undefined => {
+    if (busy >= concurrency) return undefined
+    let first: Waiter | undefined
     for (const line of lines.values()) {
-      const [ticket] = line.waiting.keys()
-      if (ticket !== undefined && hasRoom(line) && (first === undefined || ticket < first[0])) first = [ticket, line]
+      const [waiter] = line.waiting.values()
+      if (waiter !== undefined && hasRoom(line) && (first === undefined || waiter.ticket < first.ticket)) first = waiter
     }
     return first
   }
 
+  const forget = (waiter: Waiter) => {
+    waiter.line.waiting.delete(waiter.ticket)
+    const { group } = waiter.slot
+    if (group === undefined) return
+    const others = grouped.get(group)
+    others?.delete(waiter)
+    if (others?.size === 0) grouped.delete(group)
+  }
+
+  const enter = (waiter: Waiter, isCounted: boolean) => {
+    const { slot } = waiter
+    forget(waiter)
+    slot.state = "entered"
+    slot.isCounted = isCounted
+    count(slot, 1)
+    waiter.resume()
+    if (slot.group === undefined) return
+    atWork.set(slot.group, (atWork.get(slot.group) ?? 0) + 1)
+    follow(slot.group)
+  }
+
+  /** Lets in those of a group that is at work already. */
+  const follow = (group: object) => {
+    for (const waiter of grouped.get(group) ?? []) if (hasRoom(waiter.line)) enter(waiter, false)
+  }
+
   const admit = (now: number) => {
     recall(now)
-    for (let first = next(); first !== undefined; first = next()) {
-      const [ticket, line] = first
-      const enter = line.waiting.get(ticket)!
-      line.waiting.delete(ticket)
-      enter()
-    }
+    for (const group of atWork.keys()) follow(group)
+    for (let first = next(); first !== undefined; first = next()) enter(first, true)
   }
 
   const now = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
 
-  const enter = (slot: Slot, line: Line): Effect.Effect<void> =>
+  const wait = (slot: Slot, line: Line): Effect.Effect<void> =>
     Effect.flatMap(now, (now) =>
       Effect.callback<void>((resume) => {
-        const ticket = tickets++
-        line.waiting.set(ticket, () => {
-          slot.hasEntered = true
-          count(slot, 1)
-          resume(Effect.void)
-        })
+        const waiter: Waiter = { ticket: tickets++, line, slot, resume: () => resume(Effect.void) }
+        line.waiting.set(waiter.ticket, waiter)
+        if (slot.group !== undefined) grouped.set(slot.group, (grouped.get(slot.group) ?? new Set()).add(waiter))
         admit(now)
-        return Effect.sync(() => line.waiting.delete(ticket))
+        return Effect.sync(() => forget(waiter))
       }))
 
   const leave = (slot: Slot, exit: Exit.Exit<unknown, unknown>) =>
     Effect.map(now, (now) => {
-      if (!slot.hasEntered) return
+      const hasEntered = slot.state === "entered"
+      slot.state = "left"
+      if (!hasEntered) return
       if (!lent.delete(slot)) count(slot, -1)
+      if (slot.group !== undefined) {
+        const left = atWork.get(slot.group)! - 1
+        if (left === 0) atWork.delete(slot.group)
+        else atWork.set(slot.group, left)
+      }
       if (Exit.isSuccess(exit)) {
         for (const origin of slot.origins) origin.limit = Math.min(most, origin.limit + 1)
       }
@@ -205,6 +262,8 @@ export const make = (options?: Options | undefined): Budget => {
         const origin = originOf(wait.origin)
         origin.limit = Math.max(1, Math.floor(origin.limit / 2))
       }
+      // What was begun by one may go on for others.
+      if (slot.state === "left") return
       if (slot.until === undefined) count(slot, -1)
       slot.until = Math.max(slot.until ?? 0, now + Duration.toMillis(wait.duration))
       lent.add(slot)
@@ -213,19 +272,25 @@ export const make = (options?: Options | undefined): Budget => {
 
   return {
     limit: (origin) => origins.get(origin)?.limit ?? most,
-    within: (names, told) => (self) =>
+    within: (names, options) => (self) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
           const unique = [...new Set(names)].sort()
           const key = unique.join(" ")
           const line: Line = lines.get(key) ?? { origins: unique.map(originOf), waiting: new Map() }
           lines.set(key, line)
-          const slot: Slot = { origins: line.origins, hasEntered: false, until: undefined }
-          const held = Option.some((wait: Wait) => {
-            told?.(wait)
-            return lend(slot, wait)
+          const slot: Slot = {
+            origins: line.origins,
+            group: options?.group,
+            state: "waiting",
+            isCounted: true,
+            until: undefined
+          }
+          const held = Option.some((waits: Wait) => {
+            options?.told?.(waits)
+            return lend(slot, waits)
           })
-          return restore(Effect.andThen(enter(slot, line), Effect.provideService(self, Held, held))).pipe(
+          return restore(Effect.andThen(wait(slot, line), Effect.provideService(self, Held, held))).pipe(
             Effect.onExit((exit) => leave(slot, exit))
           )
         })

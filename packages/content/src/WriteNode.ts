@@ -17,6 +17,7 @@ import * as Bytes from "./Bytes.ts"
 import { ContentError, Unavailable } from "./ContentError.ts"
 import * as CopyError from "./CopyError.ts"
 import * as Hasher from "./Hasher.ts"
+import * as Tee from "./internal/tee.ts"
 import type { Body, Outcome, Source, Target } from "./Store.ts"
 import * as Successors from "./Successors.ts"
 
@@ -67,9 +68,34 @@ export interface Context {
    */
   readonly mountFrom: ReadonlyArray<Repository.Repository>
   /**
+   * Other targets that want the same, where there are any: what one reads they read along.
+   */
+  readonly others: Others | undefined
+  /**
    * To be told of bytes as they leave for the target.
    */
   readonly progress: (bytes: number) => void
+}
+
+/**
+ * Other targets that want the same.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Others {
+  /**
+   * To be told when this one reads.
+   */
+  readonly arrive: () => void
+  /**
+   * Whether one of them has not come yet, and may.
+   */
+  readonly areExpected: () => boolean
+  /**
+   * What the run holds in memory for those, in bytes.
+   */
+  readonly held: { bytes: number }
 }
 
 /**
@@ -251,30 +277,32 @@ export const content = (
 const isPresent = (descriptor: Descriptor.Descriptor) => (target: Target) =>
   Effect.mapError(target.exists(descriptor), CopyError.at("target", descriptor.digest))
 
-const blob = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => ({
-  id: descriptor.digest,
-  kind: MediaType.isSchema1(descriptor.mediaType) ? "manifest" : "blob",
-  label: descriptor.mediaType,
-  descriptor: Option.some(descriptor),
-  source: Option.some(source),
-  mountFrom: [...Option.toArray(source.repository), ...(options.mountFrom ?? [])],
-  isPresent: isPresent(descriptor),
-  discover: nothing,
-  write: ({ mountFrom, progress, target }) =>
-    target.push(
-      descriptor,
-      // Named on its way out of the source, so that the target's own failures cannot be taken for it.
-      counted(
-        (offset) => Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest)),
-        progress
-      ),
-      { mountFrom }
-    ).pipe(
-      Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
-      refetched,
-      Effect.map((outcome) => ({ outcome, descriptor, bytes: Option.none() }))
-    )
-})
+const blob = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => {
+  // Named on its way out of the source, so that the target's own failures cannot be taken for it.
+  const body: Body<CopyError.CopyError, never> = (offset) =>
+    Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest))
+  const shared = Tee.make(body, descriptor.size)
+  return {
+    id: descriptor.digest,
+    kind: MediaType.isSchema1(descriptor.mediaType) ? "manifest" : "blob",
+    label: descriptor.mediaType,
+    descriptor: Option.some(descriptor),
+    source: Option.some(source),
+    mountFrom: [...Option.toArray(source.repository), ...(options.mountFrom ?? [])],
+    isPresent: isPresent(descriptor),
+    discover: nothing,
+    write: ({ mountFrom, others, progress, target }) =>
+      target.push(
+        descriptor,
+        counted(others === undefined ? body : shared.body(others), progress),
+        { mountFrom }
+      ).pipe(
+        Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
+        refetched,
+        Effect.map((outcome) => ({ outcome, descriptor, bytes: Option.none() }))
+      )
+  }
+}
 
 /** Runs an effect for the first who asks; those who come meanwhile wait for it, and a failure is not kept. */
 const once = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {

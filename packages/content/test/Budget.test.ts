@@ -97,7 +97,7 @@ describe("Budget", () => {
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 1 })
         const told: Array<string> = []
-        const retried = budget.within(["a"], ({ detail, origin }) => told.push(`${origin}: ${detail}`))(
+        const retried = budget.within(["a"], { told: ({ detail, origin }) => told.push(`${origin}: ${detail}`) })(
           Effect.andThen(Budget.waiting(wait("a", 10)), Effect.sleep("10 seconds"))
         )
         const { took } = yield* timed(Effect.all([retried, all(9, budget.within(["a"])(Effect.sleep("1 second")))], {

@@ -15,7 +15,7 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Bytes from "../src/Bytes.ts"
-import { ContentError, Incomplete, Invalid, Unavailable } from "../src/ContentError.ts"
+import { ContentError, DigestMismatch, Incomplete, Invalid, Unavailable } from "../src/ContentError.ts"
 import * as Copy from "../src/Copy.ts"
 import * as MemoryStore from "../src/MemoryStore.ts"
 import type { Source, Target } from "../src/Store.ts"
@@ -257,6 +257,12 @@ describe("WriteGraph", () => {
       return { stores, log, repositories }
     }
 
+    const wrongBytes = new ContentError({
+      operation: "read",
+      location: "source",
+      reason: new DigestMismatch({ expected: "sha256:a", actual: "sha256:b" })
+    })
+
     const settle = Effect.fnUntraced(function*<A, E>(self: Effect.Effect<A, E>) {
       const fiber = yield* Effect.forkChild(self)
       yield* TestClock.adjust("1 hour")
@@ -308,6 +314,102 @@ describe("WriteGraph", () => {
           ...WriteGraph.to(MemoryStore.make("b"), nodes)
         ])
         assert.strictEqual(reads.length, 3)
+      }))
+
+    it.live("reads each blob once, and sends it to all targets as it comes, the slower ones setting the pace", () =>
+      Effect.gen(function*() {
+        const memory = MemoryStore.make("source")
+        const layers = yield* Effect.forEach(
+          [1, 2, 3],
+          (seed) => memory.add(MediaType.ociLayer, new Uint8Array(5_000_000).fill(seed))
+        )
+        const root = yield* manifest(memory, yield* memory.add(MediaType.ociConfig, json({})), layers)
+        const reads: Array<string> = []
+        // The same buffer each time, as places that are read from hand it out.
+        const buffer = new Uint8Array(64 * 1024)
+        const source: Source = {
+          ...memory,
+          fetch: (descriptor, offset = 0) => {
+            if (MediaType.isDocument(descriptor.mediaType)) return memory.fetch(descriptor, offset)
+            return Stream.suspend(() => {
+              reads.push(`${descriptor.digest} ${offset}`)
+              const { bytes } = memory.contents.get(descriptor.digest)!
+              return Stream.fromIterable({
+                *[Symbol.iterator]() {
+                  for (let at = offset; at < bytes.length; at += buffer.length) {
+                    const part = bytes.subarray(at, at + buffer.length)
+                    buffer.set(part)
+                    yield buffer.subarray(0, part.length)
+                  }
+                }
+              }, { chunkSize: 1 })
+            })
+          }
+        }
+        const paced = (store: MemoryStore.MemoryStore, millis: number): Target => ({
+          ...store,
+          push: (descriptor, body) =>
+            store.push(descriptor, (offset) => Stream.tap(body(offset), () => Effect.sleep(millis)))
+        })
+        const stores = [MemoryStore.make("fast"), MemoryStore.make("slow"), MemoryStore.make("slower")]
+        const nodes = Copy.roots(source, root)
+        const roots = stores.flatMap((store, i) => WriteGraph.to(paced(store, i), nodes))
+        yield* WriteGraph.run(roots)
+        // Three layers and a config.
+        assert.strictEqual(reads.length, 4)
+        assert.strictEqual(new Set(reads).size, 4)
+        for (const { contents } of stores) assert.strictEqual(contents.size, 5)
+      }))
+
+    it.effect("leaves behind a target that stalls, which reads the rest by itself", () =>
+      Effect.gen(function*() {
+        const memory = MemoryStore.make("source")
+        const layer = yield* memory.add(MediaType.ociLayer, new Uint8Array(5_000_000).fill(1))
+        const reads: Array<number> = []
+        const source: Source = {
+          ...memory,
+          fetch: (_, offset = 0) => {
+            reads.push(offset)
+            return Stream.fromIterable(
+              Array.from({ length: 50 }, () => new Uint8Array(100_000).fill(1)),
+              { chunkSize: 1 }
+            ).pipe(Stream.drop(offset / 100_000))
+          }
+        }
+        const quick = MemoryStore.make("quick")
+        const stalled = MemoryStore.make("stalled")
+        let isFirst = true
+        const stalling: Target = {
+          ...stalled,
+          push: (descriptor, body) =>
+            stalled.push(descriptor, (offset) =>
+              Stream.tap(body(offset), () => {
+                if (!isFirst) return Effect.void
+                isFirst = false
+                return Effect.sleep("1 minute")
+              }))
+        }
+        const nodes = Copy.roots(source, layer)
+        yield* settle(WriteGraph.run([...WriteGraph.to(quick, nodes), ...WriteGraph.to(stalling, nodes)]))
+        assert.deepStrictEqual(reads, [0, 100_000])
+        assert.isTrue(quick.contents.has(layer.digest) && stalled.contents.has(layer.digest))
+      }))
+
+    it.effect("fails at all targets where the source fails, and reads anew", () =>
+      Effect.gen(function*() {
+        const { layer, root, store } = yield* shared
+        let reads = 0
+        const source: Source = {
+          ...store,
+          fetch: (descriptor, offset) => {
+            if (descriptor.digest !== layer.digest) return store.fetch(descriptor, offset)
+            return Stream.suspend(() => ++reads === 1 ? Stream.fail(wrongBytes) : store.fetch(descriptor, offset))
+          }
+        }
+        const nodes = Copy.roots(source, root)
+        const targets = [MemoryStore.make("a"), MemoryStore.make("b")]
+        yield* settle(WriteGraph.run(targets.flatMap((target) => WriteGraph.to(target, nodes))))
+        assert.strictEqual(reads, 2)
       }))
 
     it.effect("keeps stores of one name apart, and takes stores of one repository for one", () =>

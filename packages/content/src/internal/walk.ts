@@ -16,7 +16,7 @@ import * as CopyError from "../CopyError.ts"
 import type { Target } from "../Store.ts"
 import * as Transfer from "../Transfer.ts"
 import type * as WriteGraph from "../WriteGraph.ts"
-import { type Discovered, originOf, type WriteNode, type Written } from "../WriteNode.ts"
+import { type Discovered, originOf, type Others, type WriteNode, type Written } from "../WriteNode.ts"
 import * as Flights from "./flights.ts"
 
 export interface Entry {
@@ -30,6 +30,10 @@ export interface Entry {
   readonly elder: Entry | undefined
   isPresent: boolean
   isDiscovered: boolean
+  /** Whether it is there, or never will be. */
+  isSettled: boolean
+  /** Whether it reads what others read, too. */
+  hasArrived: boolean
   written: Written | undefined
   /** Ends when the node itself is there. */
   readonly there: Deferred.Deferred<void, CopyError.CopyError>
@@ -121,6 +125,9 @@ export const walk = Effect.fnUntraced(function*(
   const nodes = namer<WriteNode>()
   const entries = new Map<string, Entry>()
   const elders = new Map<string, Array<Entry>>()
+  const sharing = new Map<WriteNode, Array<Entry>>()
+  const held = { bytes: 0 }
+  const hasOneTarget = roots.every(({ target }) => target === roots[0]!.target)
   let undiscovered = 0
 
   const body = Effect.gen(function*() {
@@ -167,12 +174,15 @@ export const walk = Effect.fnUntraced(function*(
         elder: others?.[0],
         isPresent: false,
         isDiscovered: false,
+        isSettled: false,
+        hasArrived: false,
         written: undefined,
         there: Deferred.makeUnsafe(),
         done: Deferred.makeUnsafe()
       }
       others?.push(entry)
       entries.set(key, entry)
+      sharing.set(node, [...(sharing.get(node) ?? []), entry])
       undiscovered++
       tell({ _tag: "Found", item: entry.item })
       fresh.push(entry)
@@ -181,6 +191,7 @@ export const walk = Effect.fnUntraced(function*(
 
     const settle = (entry: Entry, exit: Exit.Exit<void, CopyError.CopyError>) => {
       discovered(entry)
+      entry.isSettled = true
       return Effect.andThen(
         Deferred.done(entry.there, exit),
         Deferred.done(entry.done, exit)
@@ -196,19 +207,22 @@ export const walk = Effect.fnUntraced(function*(
     /** A slot at the target, and at the source where the node reads from there. */
     const within = (entry: Entry, reads: "reads" | "asks") =>
       budget.within(
-        reads === "asks" ? [originOf(entry.target)] : [
+        [
           originOf(entry.target),
-          ...Option.toArray(Option.map(entry.node.source, originOf))
+          ...(reads === "asks" ? [] : Option.toArray(Option.map(entry.node.source, originOf)))
         ],
-        ({ detail, duration, isRateLimited, origin }) =>
-          tell({
-            _tag: "Waiting",
-            item: entry.item,
-            origin,
-            millis: Duration.toMillis(duration),
-            isRateLimited,
-            detail
-          })
+        {
+          group: entry.node.kind === "blob" ? entry.node : undefined,
+          told: ({ detail, duration, isRateLimited, origin }) =>
+            tell({
+              _tag: "Waiting",
+              item: entry.item,
+              origin,
+              millis: Duration.toMillis(duration),
+              isRateLimited,
+              detail
+            })
+        }
       )
 
     const isPresent = (entry: Entry) => {
@@ -259,6 +273,7 @@ export const walk = Effect.fnUntraced(function*(
 
     const finish = (entry: Entry, written: Written): Effect.Effect<void> => {
       entry.written = written
+      entry.isSettled = true
       tell({ _tag: "Done", item: entry.item, outcome: written.outcome, size: written.descriptor.size })
       return Effect.asVoid(Deferred.succeed(entry.there, undefined))
     }
@@ -300,6 +315,19 @@ export const walk = Effect.fnUntraced(function*(
       ])
     }
 
+    /** Other targets for the same node; one that waits for an elder does not read. */
+    const othersOf = (entry: Entry): Others | undefined =>
+      hasOneTarget ? undefined : {
+        held,
+        arrive: () => {
+          entry.hasArrived = true
+        },
+        areExpected: () =>
+          sharing.get(entry.node)!.some((other) =>
+            other !== entry && other.elder === undefined && !other.hasArrived && !other.isSettled
+          )
+      }
+
     const write = (entry: Entry) =>
       Effect.suspend(() => {
         tell({ _tag: "Started", item: entry.item })
@@ -308,6 +336,7 @@ export const walk = Effect.fnUntraced(function*(
           // Every need is done, so each has its result.
           needs: entry.needs.map((need) => need.written!),
           mountFrom: mountFrom(entry),
+          others: othersOf(entry),
           progress: (bytes) => tell({ _tag: "Bytes", item: entry.item, bytes })
         })
       }).pipe(within(entry, "reads"))
