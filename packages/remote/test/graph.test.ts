@@ -64,7 +64,8 @@ const randomGraph = Effect.gen(function*() {
   const document = (mediaType: string, value: Record<string, unknown>) =>
     store.add(mediaType, Content.json({ schemaVersion: 2, mediaType, ...value }))
   const blobs: Array<Descriptor.Descriptor> = []
-  const sizes = [yield* Random.nextIntBetween(1, 3), yield* Random.nextIntBetween(1, 3)] as const
+  const size = Effect.map(Random.next, (random) => 1 + Math.floor(random ** 2 * 3))
+  const sizes = [yield* size, yield* size] as const
   for (let i = 0; i < sizes[0]; i++) blobs.push(yield* store.add(MediaType.ociLayer, Content.json(["blob", i])))
   const manifests: Array<Descriptor.Descriptor> = []
   for (let i = 0; i < sizes[1]; i++) {
@@ -73,7 +74,7 @@ const randomGraph = Effect.gen(function*() {
     manifests.push(yield* document(MediaType.ociManifest, { config, layers: yield* some(blobs), ...subject }))
   }
   const inner = yield* document(MediaType.ociIndex, { manifests: (yield* some(manifests)).map(Descriptor.toJson) })
-  const members = [...(yield* some(manifests)), inner, ...(yield* some(blobs.slice(0, 1)))]
+  const members = [...(yield* some(manifests.slice(0, 1))), inner, ...(yield* some(blobs.slice(0, 1)))]
   return { store, root: yield* document(MediaType.ociIndex, { manifests: members.map(Descriptor.toJson) }) }
 })
 
