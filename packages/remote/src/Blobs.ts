@@ -33,19 +33,27 @@ const head = (
       Effect.tap(client.get(at(repository, digest), { headers: { range: "bytes=0-0" } }), ResponseBody.discard))
   )
 
+/** What a reply to `head` says of the size. */
+const sizeOf = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
+  const [, total] = /^bytes 0-0\/(\d{1,16})$/.exec(response.headers["content-range"] ?? "") ?? []
+  return total === undefined ? Request.lengthOf(response) : Number(total)
+}
+
 /**
- * Whether the repository has a blob.
+ * Whether the repository has a blob. Where it says that it has one of another `size`, it has not.
  *
  * @category reading
  * @since 1.0.0
  */
 export const exists = Effect.fn("Blobs.exists")(function*(
   repository: Repository.Repository,
-  digest: Digest.Digest
+  digest: Digest.Digest,
+  size?: number | undefined
 ): Effect.fn.Return<boolean, RegistryError, Transport> {
   const client = yield* Request.client(repository, "pull")
   return yield* head(client, repository, digest).pipe(
-    Effect.as(true),
+    // Some say 0 of whatever they have.
+    Effect.map((response) => size === undefined || [size, 0, undefined].includes(sizeOf(response))),
     Effect.catchIf(Request.isNotFound, () => Effect.succeed(false))
   )
 })
@@ -62,10 +70,7 @@ export const size = Effect.fn("Blobs.size")(function*(
 ): Effect.fn.Return<number, RegistryError, Transport> {
   const client = yield* Request.client(repository, "pull")
   const response = yield* head(client, repository, digest)
-  const [, total] = /^bytes 0-0\/(\d{1,16})$/.exec(response.headers["content-range"] ?? "") ?? []
-  return total !== undefined
-    ? Number(total)
-    : Request.lengthOf(response) ?? (yield* Request.violation(response, "the reply does not say the blob's size"))
+  return sizeOf(response) ?? (yield* Request.violation(response, "the reply does not say the blob's size"))
 })
 
 /**

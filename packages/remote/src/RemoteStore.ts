@@ -192,10 +192,10 @@ export const make = (
       exists: (descriptor) =>
         MediaType.isDocument(descriptor.mediaType)
           ? run("resolve", Manifests.head(repository, descriptor.digest)).pipe(
-            Effect.as(true),
+            Effect.map(({ size }) => size === descriptor.size || size === 0),
             Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
           )
-          : run("resolve", Blobs.exists(repository, descriptor.digest)),
+          : run("resolve", Blobs.exists(repository, descriptor.digest, descriptor.size)),
       push: (descriptor, body, options) =>
         MediaType.isDocument(descriptor.mediaType)
           ? body(0).pipe(

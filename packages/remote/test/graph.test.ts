@@ -1,4 +1,5 @@
 import * as Keychain from "@effect-oci/authn/Keychain"
+import * as Budget from "@effect-oci/content/Budget"
 import { ContentError } from "@effect-oci/content/ContentError"
 import * as Copy from "@effect-oci/content/Copy"
 import * as CopyError from "@effect-oci/content/CopyError"
@@ -200,4 +201,84 @@ describe("WriteGraph over registries", () => {
       }).pipe(Effect.provide(layer)),
     240_000
   )
+
+  const image = Effect.gen(function*() {
+    const store = MemoryStore.make("source")
+    const layers = Array.from({ length: 6 }, (_, i) => Content.bytes(20_000, i))
+    return { store, root: yield* Content.image(store, { layers }) }
+  })
+  const storeOf = (repository: string) => Effect.flatMap(Remote.Remote, (remote) => remote.store(repository))
+  const made = Effect.flatMap(FakeRegistry.FakeRegistry, (fake) => fake.requests)
+
+  it.effect("sends a blob once to a registry, and mounts it into its other repositories", () =>
+    Effect.gen(function*() {
+      const { root, store } = yield* image
+      const targets = yield* Effect.forEach(repositories, storeOf)
+      const nodes = Copy.roots(store, root, { tags: [v1] })
+      const plan = yield* WriteGraph.plan(targets.flatMap((target) => WriteGraph.to(target, nodes)))
+      assert.strictEqual(WriteGraph.summary(plan).mount, 7)
+      const before = (yield* made).length
+      const report = yield* WriteGraph.run(plan)
+      assert.strictEqual(report.mounted, 7)
+      const requests = (yield* made).slice(before)
+      const mounts = requests.filter(({ query, status }) => query.includes("mount=") && status === 201)
+      assert.deepStrictEqual(new Set(mounts.map(({ path }) => path)), new Set(["/v2/two/blobs/uploads/"]))
+      // What the plan found missing is not asked for again.
+      assert.deepStrictEqual(requests.filter(({ method }) => method === "HEAD"), [])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("asks less of a registry that says it is too much, and more again as it takes it", () =>
+    Effect.gen(function*() {
+      const { root, store } = yield* image
+      const fake = yield* FakeRegistry.FakeRegistry
+      yield* fake.inject(Fault.rateLimit(2).on("POST", "/uploads/").times(3))
+      const budget = Budget.make({ concurrency: 8 })
+      const limits: Array<number> = []
+      const waits: Array<string> = []
+      const exit = yield* drive(WriteGraph.run(
+        WriteGraph.to(yield* storeOf("a.test/one"), Copy.roots(store, root, { tags: [v1] })),
+        {
+          budget,
+          onEvent: (event) => {
+            if (event._tag === "Waiting" && event.isRateLimited) {
+              waits.push(event.origin)
+              limits.push(budget.limit("a.test"))
+            }
+          }
+        }
+      ))
+      assert.isTrue(Exit.isSuccess(exit), String(exit))
+      assert.deepStrictEqual(waits, ["a.test", "a.test", "a.test"])
+      // Each is told before its own is taken off.
+      assert.isAtMost(limits[2]!, 4)
+      assert.isAbove(budget.limit("a.test"), limits[2]!)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("sends what a registry says to have in another size, and fails for it if asked to verify", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeRegistry.FakeRegistry
+      // Says yes to all, with a body of its own.
+      yield* fake.inject(Fault.status(200).on("HEAD", "/blobs/").always())
+      const { root, store } = yield* image
+      const copy = (repository: string, verify: boolean) =>
+        Effect.flatMap(storeOf(repository), (target) => drive(Copy.copy(store, target, root, { tags: [v1], verify })))
+      assert.isTrue(Exit.isSuccess(yield* copy("a.test/one", false)))
+      assert.strictEqual((yield* fake.blobs("a.test/one")).length, 7)
+      const error = yield* Effect.flip(yield* copy("b.test/one", true))
+      assert.include(error.message, "is not there, though")
+      assert.deepStrictEqual(yield* fake.tags("b.test/one"), [])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("does not take a blob of another size for the one that is meant", () =>
+    Effect.gen(function*() {
+      const { root, store } = yield* image
+      const target = yield* storeOf("a.test/one")
+      yield* Copy.copy(store, target, root)
+      const fake = yield* FakeRegistry.FakeRegistry
+      const [digest] = yield* fake.blobs("a.test/one")
+      const descriptor = Descriptor.make({ mediaType: MediaType.ociLayer, digest: digest!, size: 1 })
+      assert.isFalse(yield* target.exists(descriptor))
+      assert.isFalse(yield* target.exists({ ...root, size: 1 }))
+      assert.isTrue(yield* target.exists(root))
+    }).pipe(Effect.provide(layer)))
 })
