@@ -232,10 +232,18 @@ export const make = (options?: Options | undefined): Budget => {
   const wait = (slot: Slot, line: Line): Effect.Effect<void> =>
     Effect.flatMap(now, (now) =>
       Effect.callback<void>((resume) => {
-        const waiter: Waiter = { ticket: tickets++, line, slot, resume: () => resume(Effect.void) }
+        let isAsking = true
+        const waiter: Waiter = {
+          ticket: tickets++,
+          line,
+          slot,
+          // Not from within whoever leaves: each would run inside the one before, as deep as there are waiters.
+          resume: () => isAsking ? resume(Effect.void) : queueMicrotask(() => resume(Effect.void))
+        }
         line.waiting.set(waiter.ticket, waiter)
         if (slot.group !== undefined) grouped.set(slot.group, (grouped.get(slot.group) ?? new Set()).add(waiter))
         admit(now)
+        isAsking = false
         return Effect.sync(() => forget(waiter))
       }))
 

@@ -15,7 +15,7 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Bytes from "../src/Bytes.ts"
-import { ContentError, DigestMismatch, Incomplete, Invalid, Unavailable } from "../src/ContentError.ts"
+import { ContentError, DigestMismatch, Incomplete, Invalid, NotFound, Unavailable } from "../src/ContentError.ts"
 import * as Copy from "../src/Copy.ts"
 import * as MemoryStore from "../src/MemoryStore.ts"
 import type { Source, Target } from "../src/Store.ts"
@@ -542,6 +542,78 @@ describe("WriteGraph", () => {
         const { store: written, target } = listing()
         yield* Copy.copy(lying, target, image, { follow: WriteNode.referrers })
         assert.strictEqual(written.contents.size, 5)
+      }))
+  })
+
+  describe("what is legal", () => {
+    it.effect("takes empty blobs, layers twice, configs as layers and manifests without layers, to many targets", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const empty = yield* store.add(MediaType.ociLayer, new Uint8Array(0))
+        const braces = yield* store.add(MediaType.ociEmpty, json({}))
+        const config = yield* store.add(MediaType.ociConfig, json({ os: "linux" }))
+        const images = [
+          yield* manifest(store, config, []),
+          yield* manifest(store, config, [empty, empty, config]),
+          yield* manifest(store, braces, [braces])
+        ]
+        const reads: Array<string> = []
+        const source: Source = {
+          ...store,
+          fetch: (descriptor, offset) =>
+            Stream.suspend(() => {
+              reads.push(descriptor.digest)
+              return store.fetch(descriptor, offset)
+            })
+        }
+        const nodes = Copy.roots(source, yield* index(store, images))
+        const targets = [MemoryStore.make("a"), MemoryStore.make("b")]
+        yield* WriteGraph.run(targets.flatMap((target) => WriteGraph.to(target, nodes)))
+        for (const { contents } of targets) assert.strictEqual(contents.size, 7)
+        assert.strictEqual(reads.length, 7)
+      }))
+
+    it.effect("takes four thousand layers, no more at once than there is room for", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const layers = yield* Effect.forEach(
+          Array.from({ length: 4000 }),
+          (_, i) => store.add(MediaType.ociLayer, json(i))
+        )
+        const root = yield* manifest(store, yield* store.add(MediaType.ociConfig, json({})), layers)
+        let busy = 0
+        let most = 0
+        const { target } = strict({
+          delay: Effect.acquireUseRelease(
+            Effect.sync(() => most = Math.max(most, ++busy)),
+            () => Effect.yieldNow,
+            () => Effect.sync(() => busy--)
+          )
+        })
+        const report = yield* Copy.copy(store, target, root)
+        assert.strictEqual(report.sent, 4002)
+        assert.strictEqual(most, 16)
+      }))
+
+    it.effect("waits for a target that does not see yet what it was sent, when it is to be tagged", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const { store: written, target } = strict()
+        let times = 0
+        const late: Target = {
+          ...target,
+          tag: (descriptor, tag) =>
+            ++times < 4
+              ? Effect.fail(
+                new ContentError({ operation: "tag", location: "target", reason: new NotFound({ what: tag }) })
+              )
+              : target.tag(descriptor, tag)
+        }
+        const fiber = yield* Effect.forkChild(Copy.copy(store, late, root, { tags: [v1] }))
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(fiber)
+        assert.strictEqual(times, 4)
+        assert.strictEqual(written.tags.get(v1)?.digest, root.digest)
       }))
   })
 

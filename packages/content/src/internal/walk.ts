@@ -262,7 +262,9 @@ export const walk = Effect.fnUntraced(function*(
     const discover = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
       const discovery = entry.node.discover(entry.target, entry.isPresent)
       if (discovery !== undefined) {
-        yield* add(entry, yield* Option.isNone(entry.node.source) ? discovery : within(entry, "reads")(discovery))
+        // What was planned has been read.
+        const isFree = Option.isNone(entry.node.source) || options.known?.has(entry.item.key) === true
+        yield* add(entry, yield* isFree ? discovery : within(entry, "reads")(discovery))
       }
       discovered(entry)
     })
