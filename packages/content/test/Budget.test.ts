@@ -79,6 +79,34 @@ describe("Budget", () => {
         assert.deepStrictEqual(order, [0, 1, 2, 3, 4])
       }))
 
+    it.effect("counts a group once in all, and lets it follow as far as its origins bear it", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 1, perOrigin: 2 })
+        const { state, work } = meter()
+        const group = {}
+        const other = meter()
+        const { took } = yield* timed(Effect.all([
+          Effect.forEach(["a", "b", "c", "c", "c"], (origin) => budget.within([origin], { group })(work), {
+            concurrency: "unbounded"
+          }),
+          budget.within(["a"])(other.work)
+        ], { concurrency: "unbounded" }))
+        // One each at a and b, and two at c; the third follows while another of the group is at work, or when it comes first.
+        assert.strictEqual(state.most, 4)
+        assert.isAtMost(took, 3)
+      }))
+
+    it.effect("ends thousands that wait, none of them inside of another", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 2 })
+        let done = 0
+        const waiting = all(20_000, budget.within(["a"])(Effect.sync(() => done++)))
+        yield* timed(Effect.all([all(2, budget.within(["a"])(Effect.sleep("1 second"))), waiting], {
+          concurrency: "unbounded"
+        }))
+        assert.strictEqual(done, 20_000)
+      }))
+
     it.effect("is given back by who fails or is interrupted, at work or waiting", () =>
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 1 })
