@@ -1,24 +1,32 @@
-import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
-import * as MediaType from "@effect-oci/spec/MediaType"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as DiskStorage from "../src/DiskStorage.ts"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as FakeRegistry from "../src/FakeRegistry.ts"
-import type { Storage } from "../src/Storage.ts"
+import {
+  contentOf,
+  digest,
+  files,
+  folder,
+  latest,
+  push,
+  putTagged,
+  read,
+  realNow,
+  reasonOf,
+  run,
+  stored,
+  text
+} from "./disk.ts"
 import { digestOf, encode } from "./registry.ts"
 import { suite } from "./storage.ts"
-
-const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "registry-" }))
 
 suite(
   "DiskStorage",
@@ -45,57 +53,6 @@ describe("FakeRegistry", () => {
       }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.example"], storage })))
     }).pipe(Effect.provide(NodeServices.layer)))
 })
-
-type Service = Storage["Service"]
-
-const text = "hello world"
-const digest = digestOf(text)
-const latest = "Latest" as Tag.Tag
-const stored = (text: string) => ({ digest: digestOf(text), mediaType: "application/json", bytes: encode(text) })
-
-const push = Effect.fnUntraced(function*(storage: Service, repository: string, text: string) {
-  const { id } = yield* storage.createUpload(repository)
-  yield* storage.append(repository, id, 0, Stream.make(encode(text)))
-  yield* storage.commit(repository, id, digestOf(text))
-})
-
-const read = (storage: Service, text: string) =>
-  Effect.map(
-    Stream.mkUint8Array(storage.readBlob(digestOf(text), 0, encode(text).length)),
-    (bytes) => new TextDecoder().decode(bytes)
-  )
-
-const putTagged = (storage: Service, text: string) =>
-  storage.putManifest("a", stored(text), {
-    tags: [latest],
-    subject: Option.some({
-      digest: digestOf("subject"),
-      referrer: { mediaType: "application/json", digest: digestOf(text), size: text.length }
-    })
-  })
-
-const contentOf = (root: string, digest: Digest.Digest) =>
-  `${root}/blobs/${Digest.algorithm(digest)}/${Digest.hex(digest)}`
-
-const reasonOf = <A, E extends { readonly reason: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.flip(effect), ({ reason }) => reason)
-
-/** The files below a folder, but for the marker. */
-const files = Effect.fnUntraced(function*(root: string) {
-  const fs = yield* FileSystem.FileSystem
-  const all = yield* fs.readDirectory(root, { recursive: true })
-  const found = yield* Effect.filter(
-    all,
-    (name) => Effect.map(fs.stat(`${root}/${name}`), ({ type }) => type === "File")
-  )
-  return found.filter((name) => name !== "effect-oci-registry.json").toSorted()
-})
-
-const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
-  Effect.provide(effect, NodeServices.layer)
-
-/** Now, by the clock of the file system. */
-const realNow = Effect.sync(() => Date.now())
 
 describe("DiskStorage", () => {
   describe("make", () => {
@@ -338,191 +295,6 @@ describe("DiskStorage", () => {
         }
         assert.deepStrictEqual(yield* storage.manifest("a", "v1" as Tag.Tag), Option.some(stored("v1")))
         assert.deepStrictEqual(yield* storage.manifest("a", "V".repeat(128) as Tag.Tag), Option.none())
-      })))
-  })
-
-  describe("collect", () => {
-    it.effect("removes what no repository links, and nothing that is new or linked", () =>
-      run(Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const path = yield* folder
-        const storage = yield* DiskStorage.make(path)
-        for (const name of ["a", "b"]) yield* push(storage, name, text)
-        yield* push(storage, "a", "alone")
-        yield* storage.deleteBlob("a", digest)
-        yield* storage.deleteBlob("a", digestOf("alone"))
-        yield* TestClock.setTime(yield* realNow)
-        yield* storage.collect
-        assert.isTrue(yield* fs.exists(contentOf(path, digestOf("alone"))))
-        yield* TestClock.adjust("61 minutes")
-        yield* storage.collect
-        assert.isFalse(yield* fs.exists(contentOf(path, digestOf("alone"))))
-        assert.strictEqual(yield* read(storage, text), text)
-        yield* storage.deleteBlob("b", digest)
-        yield* storage.collect
-        assert.deepStrictEqual(yield* files(path), [])
-      })))
-
-    it.effect("keeps what refers to something, tagged or not, and its blobs", () =>
-      run(Effect.gen(function*() {
-        const path = yield* folder
-        const storage = yield* DiskStorage.make(path)
-        yield* push(storage, "a", text)
-        yield* putTagged(storage, "sbom")
-        yield* storage.deleteManifest("a", latest)
-        yield* TestClock.setTime(yield* realNow)
-        yield* TestClock.adjust("2 hours")
-        yield* storage.collect
-        assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
-        assert.deepStrictEqual(yield* storage.manifest("a", digestOf("sbom")), Option.some(stored("sbom")))
-        assert.strictEqual(yield* read(storage, text), text)
-      })))
-
-    it.effect("prunes blobs that no manifest names, where told to, and spares what is asked for", () =>
-      run(Effect.gen(function*() {
-        const path = yield* folder
-        const pruning = yield* DiskStorage.make(path, { pruneAfter: "7 days" })
-        const sparing = yield* DiskStorage.make(path)
-        const layers = ["named", "unnamed", "wanted", "new"]
-        const descriptor = (text: string) => ({
-          mediaType: "application/octet-stream",
-          digest: digestOf(text),
-          size: encode(text).length
-        })
-        const image = JSON.stringify({
-          schemaVersion: 2,
-          mediaType: MediaType.ociManifest,
-          config: descriptor("{}"),
-          layers: [descriptor("named")]
-        })
-        for (const text of ["{}", ...layers.slice(0, 3)]) yield* push(pruning, "a", text)
-        yield* push(pruning, "opaque", "unnamed")
-        yield* pruning.putManifest("opaque", { ...stored("?"), mediaType: "application/x-unknown" }, {
-          tags: [latest],
-          subject: Option.none()
-        })
-        yield* pruning.putManifest("a", { ...stored(image), mediaType: MediaType.ociManifest }, {
-          tags: [],
-          subject: Option.none()
-        })
-        yield* TestClock.setTime(yield* realNow)
-        const blobs = Effect.map(
-          Effect.filter(
-            ["{}", ...layers],
-            (text) => Effect.map(sparing.blobSize("a", digestOf(text)), Option.isSome)
-          ),
-          (texts) => texts.toSorted()
-        )
-        yield* TestClock.adjust("4 days")
-        yield* pruning.blobSize("a", digestOf("wanted"))
-        yield* TestClock.adjust("4 days")
-        yield* sparing.collect
-        assert.deepStrictEqual(yield* blobs, ["named", "unnamed", "wanted", "{}"])
-        yield* pruning.collect
-        assert.deepStrictEqual(yield* blobs, ["named", "wanted", "{}"])
-        assert.deepStrictEqual(yield* pruning.blobs("opaque"), [digestOf("unnamed")])
-        assert.strictEqual(yield* read(pruning, "unnamed"), "unnamed")
-        yield* pruning.deleteManifest("a", digestOf(image))
-        yield* TestClock.adjust("8 days")
-        yield* pruning.collect
-        assert.deepStrictEqual(yield* pruning.blobs("a"), [])
-      })))
-
-    it.effect("spares what is pushed or named at the last moment", () =>
-      run(Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const path = yield* folder
-        const other = yield* DiskStorage.make(path)
-        const image = JSON.stringify({
-          schemaVersion: 2,
-          mediaType: MediaType.ociManifest,
-          config: { mediaType: "application/octet-stream", digest: digestOf("named"), size: 5 },
-          layers: []
-        })
-        const moments: Array<string> = []
-        /** Does something the first time, right before a step. */
-        const before = <E>(moment: string, first: Effect.Effect<void, E>) =>
-          Effect.suspend(() => {
-            if (moments.includes(moment)) return Effect.void
-            moments.push(moment)
-            return Effect.orDie(first)
-          })
-        const storage = yield* DiskStorage.make(path, { pruneAfter: "1 day" }).pipe(
-          Effect.provideService(FileSystem.FileSystem, {
-            ...fs,
-            rename: (from, to) =>
-              to.includes("/aside/")
-                ? Effect.andThen(before("pushed", push(other, "b", text)), fs.rename(from, to))
-                : fs.rename(from, to),
-            remove: (file, options) =>
-              file.includes("/blobs/sha256-")
-                ? Effect.andThen(
-                  before(
-                    "named",
-                    other.putManifest("a", { ...stored(image), mediaType: MediaType.ociManifest }, {
-                      tags: [],
-                      subject: Option.none()
-                    })
-                  ),
-                  fs.remove(file, options)
-                )
-                : fs.remove(file, options)
-          })
-        )
-        yield* push(other, "a", "named")
-        yield* push(other, "a", text)
-        yield* other.deleteBlob("a", digest)
-        yield* TestClock.setTime((yield* realNow) + 2 * 86_400_000)
-        yield* storage.collect
-        assert.deepStrictEqual(moments, ["named", "pushed"])
-        assert.deepStrictEqual(yield* other.blobs("a"), [digestOf("named")])
-        assert.deepStrictEqual(yield* other.blobSize("b", digest), Option.some(11))
-        assert.strictEqual(yield* read(other, text), text)
-        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
-      })))
-
-    it.effect("puts back what was put aside by one that was killed, if it is linked", () =>
-      run(Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const path = yield* folder
-        const storage = yield* DiskStorage.make(path)
-        yield* push(storage, "a", text)
-        yield* push(storage, "a", "alone")
-        yield* storage.deleteBlob("a", digestOf("alone"))
-        yield* fs.makeDirectory(`${path}/aside`)
-        for (const one of [digest, digestOf("alone")]) {
-          yield* fs.rename(contentOf(path, one), `${path}/aside/sha256-${Digest.hex(one)}`)
-        }
-        // Even before, it is there for whoever asks.
-        assert.strictEqual(yield* read(storage, text), text)
-        yield* storage.collect
-        assert.isTrue(yield* fs.exists(contentOf(path, digest)))
-        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
-        yield* fs.rename(contentOf(path, digest), `${path}/aside/sha256-${Digest.hex(digest)}`)
-        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.some(11))
-        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/aside`), [])
-      })))
-
-    it.effect("takes nothing from whoever pushes meanwhile", () =>
-      run(Effect.gen(function*() {
-        const path = yield* folder
-        const storage = yield* DiskStorage.make(path)
-        const fs = yield* FileSystem.FileSystem
-        yield* TestClock.setTime(yield* realNow)
-        // What nobody links is old, and pushed and collected again and again.
-        const texts = ["1", "2", "3", "4", "5", "6", "7", "8"]
-        const turn = (text: string) =>
-          Effect.gen(function*() {
-            yield* Effect.ignore(fs.utimes(contentOf(path, digestOf(text)), 0, 0))
-            yield* push(storage, text, text)
-            assert.deepStrictEqual(yield* storage.blobSize(text, digestOf(text)), Option.some(1))
-            assert.strictEqual(yield* read(storage, text), text)
-            yield* storage.deleteBlob(text, digestOf(text))
-          })
-        yield* Effect.all([
-          Effect.forEach(texts, (text) => Effect.repeat(turn(text), { times: 20 }), { concurrency: 8, discard: true }),
-          Effect.repeat(storage.collect, { times: 40 })
-        ], { concurrency: 2, discard: true })
       })))
   })
 })
