@@ -74,6 +74,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
       attempt
     )
 
+  const making = new Map<string, Deferred.Deferred<void, StorageError>>()
   const syncing = new Set<string>()
   const waiting = new Map<string, Deferred.Deferred<void, StorageError>>()
 
@@ -81,6 +82,9 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
   const sync = (folder: string): Effect.Effect<void, StorageError> =>
     Effect.suspend(() => {
       if (!options.durable) return Effect.void
+      const made = making.get(folder)
+      // What is in a folder lasts no longer than the folder.
+      if (made !== undefined) return Effect.andThen(Deferred.await(made), sync(folder))
       if (!syncing.has(folder)) return syncNow(folder)
       const next = waiting.get(folder) ?? Deferred.makeUnsafe<void, StorageError>()
       waiting.set(folder, next)
@@ -103,13 +107,28 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
       Effect.uninterruptible
     )
 
-  const makeFolder = Effect.fnUntraced(function*(folder: string) {
-    yield* attempt(fs.makeDirectory(folder, { recursive: true }))
-    for (let parent = folder; parent !== root && parent.length > root.length;) {
-      parent = path.dirname(parent)
-      yield* sync(parent)
-    }
-  })
+  const makeFolder = (folder: string): Effect.Effect<void, StorageError> =>
+    Effect.suspend(() => {
+      const others = making.get(folder)
+      if (others !== undefined) return Deferred.await(others)
+      const made = Deferred.makeUnsafe<void, StorageError>()
+      making.set(folder, made)
+      return Effect.gen(function*() {
+        yield* attempt(fs.makeDirectory(folder, { recursive: true }))
+        for (let parent = folder; parent.length > root.length;) {
+          parent = path.dirname(parent)
+          yield* sync(parent)
+        }
+      }).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            making.delete(folder)
+            Deferred.doneUnsafe(made, exit)
+          })
+        ),
+        Effect.uninterruptible
+      )
+    })
 
   /** In a folder that is made when it turns out to be missing. */
   const within = <A>(folder: string, self: Effect.Effect<A, PlatformError.PlatformError>) =>

@@ -1,6 +1,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Latch from "effect/Latch"
 import * as Path from "effect/Path"
@@ -41,6 +42,32 @@ describe("files", () => {
         assert.strictEqual(opened, 2)
         yield* files.sync(root)
         assert.strictEqual(opened, 3)
+      }))
+
+    it.effect("says of nothing that it is there before its folder is", () =>
+      Effect.gen(function*() {
+        const made = yield* Latch.make()
+        const synced = yield* Latch.make()
+        const moved = yield* Latch.make()
+        const { files, fs, root } = yield* having((fs) => ({
+          makeDirectory: (path, options) => Effect.ensuring(fs.makeDirectory(path, options), made.open),
+          open: (path, options) =>
+            path.endsWith("/parent") ? Effect.andThen(synced.await, fs.open(path, options)) : fs.open(path, options),
+          rename: (from, to) => Effect.tap(fs.rename(from, to), () => to.endsWith("/b") ? moved.open : Effect.void)
+        }))
+        yield* fs.makeDirectory(`${root}/parent`)
+        yield* made.close
+        const put = (name: string) => files.put([[`${root}/parent/new/${name}`, new Uint8Array(1)]])
+        const first = yield* Effect.forkChild(put("a"))
+        yield* made.await
+        const second = yield* Effect.forkChild(put("b"))
+        yield* moved.await
+        // Enough for it to come to an end, if it would.
+        yield* Effect.repeat(files.info(`${root}/parent/new/b`), { times: 50 })
+        assert.isUndefined(second.pollUnsafe())
+        yield* synced.open
+        yield* Fiber.join(first)
+        yield* Fiber.join(second)
       }))
 
     it.effect("syncs nothing that need not outlive a loss of power", () =>
