@@ -241,6 +241,15 @@ describe("NodeHttp", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(server.heard.filter((text) => text.charCodeAt(0) !== 22), [])
       }))
 
+    it.live("says what to do where a registry does not speak it", () =>
+      Effect.gen(function*() {
+        const plain = yield* Recorder.serve()
+        const error = yield* Effect.flip(Effect.provide(get(`registry.test:${plain.port}`), layer({})))
+        assert.deepInclude(error.reason, { _tag: "Unreachable", transient: false })
+        assert.include(error.hint, "plain http")
+        assert.strictEqual(plain.requests.length, 0)
+      }))
+
     it.live("A10 sends nothing in clear after a redirect from https", () =>
       Effect.gen(function*() {
         const clear = yield* Recorder.serve()

@@ -315,16 +315,21 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
         return this.reason.identified
           ? "The credentials were refused; log in again."
           : this.reason.withheld !== undefined
-          ? `The credentials were not sent: pair the registry with its token server ${this.reason.withheld}, if it is.`
+          ? `The credentials were not sent. If ${this.reason.withheld} is the registry's token server, ` +
+            "pair them (EFFECT_OCI_TOKEN_SERVERS)."
           : "No credentials were sent: none are known for this registry."
       case "Unsupported":
         return this.method === "DELETE"
           ? "This registry does not delete here; its own console or API may, or a setting of its."
           : "This registry does not support it, for anybody."
       case "Unreachable":
-        return this.reason.code === "ENOTFOUND" ? "Check the name of the registry." : undefined
+        return this.reason.code === "ENOTFOUND"
+          ? "Check the name of the registry."
+          : this.reason.code !== undefined && noTls.has(this.reason.code)
+          ? "It does not speak TLS. If it is to be spoken to by plain http, name it (EFFECT_OCI_PLAIN_HTTP)."
+          : undefined
       case "InternalAddress":
-        return `The registry led there. If it is yours, name ${this.reason.host} among the origins.`
+        return `The registry led there. If ${this.reason.host} is yours, name it (EFFECT_OCI_INTERNAL).`
       default:
         return this.method === "HEAD" && this.status !== undefined && this.status !== 404
           ? "A HEAD answer has no body; GET says why."
@@ -337,6 +342,9 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
     return `${this.method} ${this.url}: ${describe(this.reason)}${wait}`
   }
 }
+
+/** What Node says of an answer that is none of TLS. */
+const noTls = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"])
 
 const describe = (reason: Reason): string => {
   if (!("status" in reason)) return reason.detail
