@@ -54,6 +54,10 @@ export const tagOf = (subject: Digest.Digest): Tag.Tag => Fallback.tagOf(subject
 const isNoEndpoint = ({ status }: RegistryError): boolean =>
   status === 404 || status === 400 || status === 405 || status === 406 || status === 501 || status === 401
 
+const isOfName = ({ reason }: RegistryError): boolean =>
+  "diagnostics" in reason &&
+  reason.diagnostics.some(({ code }) => code === "NAME_UNKNOWN" || code === "MANIFEST_UNKNOWN")
+
 /**
  * What refers to a manifest, page by page as it is asked for. A manifest that nothing refers to has an empty list, and so
  * has one that is not there.
@@ -77,8 +81,8 @@ export const list = (
       Effect.tap(() => Effect.sync(() => known.hasReferrers = true)),
       Effect.catchIf((error) => isNoEndpoint(error) || isNoIndex(error), (error) => {
         if (options?.fallback === false) return Effect.fail(error)
-        // 404 is plain; the others may be of this one request.
-        if (error.status === 404) known.hasReferrers = false
+        // 404 is plain, unless it is of the repository; the others may be of this one request.
+        if (error.status === 404 && !isOfName(error)) known.hasReferrers = false
         return Effect.succeed(fallback)
       })
     )

@@ -157,6 +157,18 @@ describe("Referrers", () => {
         assert.deepStrictEqual(yield* listed(subject.digest), [])
       }).pipe(Effect.provide(layer(without))))
 
+    it.effect("takes a repository that is not there for no registry without the endpoint", () =>
+      Effect.gen(function*() {
+        const { artifacts, digests, fake, subject } = yield* signed(1)
+        yield* fake.inject(
+          Fault.status(404, { body: `{"errors":[{"code":"NAME_UNKNOWN"}]}` }).on("GET", "/referrers/")
+        )
+        assert.deepStrictEqual(yield* listed(subject.digest), [])
+        yield* push(artifacts[0]!)
+        assert.deepStrictEqual(yield* listed(subject.digest), digests)
+        assert.isUndefined(yield* fallback(subject.digest))
+      }).pipe(Effect.provide(layer())))
+
     it.effect("finds nothing where there is nothing, and asks for the endpoint once", () =>
       Effect.gen(function*() {
         const { subject } = yield* signed(0)
