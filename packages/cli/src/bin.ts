@@ -8,7 +8,11 @@ import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import * as Cli from "./Cli.ts"
 
+// Nobody sees spans here, nor the stacks of failures, which are values; both cost as much as the requests they are of.
+Error.stackTraceLimit = 0
+
 Cli.run.pipe(
+  Effect.provideService(References.TracerEnabled, false),
   // What a command prints is data; what is logged goes beside it.
   Effect.provide(Layer.mergeAll(NodeOci.layer, Layer.succeed(References.LogToStderr, true))),
   NodeRuntime.runMain

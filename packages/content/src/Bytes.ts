@@ -34,7 +34,8 @@ export const collect = (options: { readonly location: string; readonly limit?: n
       for (const chunk of chunks) {
         size += chunk.length
         // A chunk belongs to its producer after this pull.
-        parts.push(chunk.slice())
+        // And `slice` of a Node buffer does not copy.
+        parts.push(new Uint8Array(chunk))
       }
       return size <= limit ? Effect.void : Effect.fail(
         new ContentError({
@@ -56,6 +57,15 @@ const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   }
   return all
 }
+
+/**
+ * A stream whose chunks are whoever's who pulls them, from one whose chunks are valid until the next is pulled.
+ *
+ * @category combinators
+ * @since 1.0.0
+ */
+export const owned = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.map(self, (chunk) => new Uint8Array(chunk))
 
 /**
  * A body of bytes at hand.

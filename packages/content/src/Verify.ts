@@ -7,10 +7,11 @@ import * as Digest from "@effect-oci/name/Digest"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
-import { ContentError, DigestMismatch, SizeMismatch } from "./ContentError.ts"
+import { ContentError, DigestMismatch, Invalid, SizeMismatch } from "./ContentError.ts"
 import * as Hasher from "./Hasher.ts"
 
 /**
@@ -41,7 +42,8 @@ type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
  *
  * The last chunk is handed on only when the digest holds, so the consumer never has the whole of wrong content and
  * never sees its end. Bytes beyond the size are not asked for: the right bytes were there, and the rest is nobody's.
- * Nothing is kept; each run of the stream hashes anew, so it can be retried.
+ * Nothing is kept; each run of the stream hashes anew, so it can be retried. Where the stream beneath is checked against the
+ * same descriptor already, as that of a `Source` is, only the size is looked at again: hashing is most of what a blob costs.
  *
  * @category verification
  * @since 1.0.0
@@ -50,40 +52,81 @@ export const stream = (descriptor: Descriptor.Descriptor, options: Options) =>
 <E, R>(
   self: Stream.Stream<Uint8Array, E, R>
 ): Stream.Stream<Uint8Array, E | ContentError, R> =>
-  Stream.transformPull(
-    self,
-    (pull) =>
-      Effect.map(Hasher.Hashing, (start) => {
-        const check = checker(descriptor, options, start)
-        return Effect.suspend((): Pull.Pull<Chunks, E | ContentError> =>
-          check.isDone()
-            ? Cause.done()
-            : Effect.flatMap(Pull.catchDone(pull, () => Effect.void), (chunks) =>
-              chunks === undefined ? check.ended() : check.next(chunks))
-        )
-      })
-  )
+  Stream.unwrap(Effect.map(Above, (above) => {
+    const beneath: Beneath = { isThere: false, isRight: false }
+    const told = (options.offset ?? 0) === 0 ? above?.(descriptor) : undefined
+    const listen: Listen = (other) => {
+      if (other.digest !== descriptor.digest || other.size !== descriptor.size) return undefined
+      beneath.isThere = true
+      return () => void (beneath.isRight = true)
+    }
+    return Stream.transformPull(
+      Stream.provideService(self, Above, listen),
+      (pull) =>
+        Effect.map(Hasher.Hashing, (start) => {
+          const check = checker(descriptor, options, start, beneath, told)
+          return Effect.suspend((): Pull.Pull<Chunks, E | ContentError> =>
+            check.isDone()
+              ? Cause.done()
+              : Effect.flatMap(Pull.catchDone(pull, () => Effect.void), (chunks) =>
+                chunks === undefined ? check.ended() : check.next(chunks))
+          )
+        })
+    )
+  }))
 
-const checker = (descriptor: Descriptor.Descriptor, options: Options, start: Hasher.Start) => {
+/** What is known of a check beneath: that there is one, before the first chunk comes; that it held, before the last one. */
+interface Beneath {
+  isThere: boolean
+  isRight: boolean
+}
+
+/** Is told of a check, and gives what is to be called once it holds. */
+type Listen = (descriptor: Descriptor.Descriptor) => (() => void) | undefined
+
+const Above = Context.Reference<Listen | undefined>("@effect-oci/content/Verify/Above", {
+  defaultValue: () => undefined
+})
+
+const checker = (
+  descriptor: Descriptor.Descriptor,
+  options: Options,
+  start: Hasher.Start,
+  beneath: Beneath,
+  told: (() => void) | undefined
+) => {
   const offset = options.offset ?? 0
-  const hasher = offset > 0 ? undefined : start(Digest.algorithm(descriptor.digest))
-  const failure = (reason: DigestMismatch | SizeMismatch) =>
+  let hasher: Hasher.Hasher | undefined
+  let isBegun = false
+  const begin = (): void => {
+    if (isBegun) return
+    isBegun = true
+    if (offset === 0 && !beneath.isThere) hasher = start(Digest.algorithm(descriptor.digest))
+  }
+  const failure = (reason: DigestMismatch | Invalid | SizeMismatch) =>
     Effect.fail(new ContentError({ operation: "read", location: options.location, reason }))
   let received = offset
   let done = false
 
   const complete = (chunks: ReadonlyArray<Uint8Array>): Pull.Pull<Chunks, ContentError> => {
     done = true
+    begin()
     const actual = hasher?.digest()
     if (actual !== undefined && actual !== descriptor.digest) {
       return failure(new DigestMismatch({ expected: descriptor.digest, actual }))
     }
+    // Not all of these bytes, or not only they, have passed the check that was relied on.
+    if (offset === 0 && hasher === undefined && !beneath.isRight) {
+      return failure(new Invalid({ detail: `${descriptor.digest}: the bytes are not those that were checked` }))
+    }
+    told?.()
     return isNonEmpty(chunks) ? Effect.succeed(chunks) : Cause.done()
   }
 
   return {
     isDone: () => done,
     next: (chunks: Chunks): Pull.Pull<Chunks, ContentError> => {
+      begin()
       for (let i = 0; i < chunks.length; i++) {
         const chunk = chunks[i]!
         const room = descriptor.size - received

@@ -55,6 +55,61 @@ describe("Verify", () => {
       assert.strictEqual(yield* reasonOf(descriptor, chunks(wrong, 4)), "DigestMismatch")
     }))
 
+  describe("over a check of the same descriptor", () => {
+    /** Counts the hashers that are started. */
+    const counted = Effect.fnUntraced(function*<A, E>(self: Effect.Effect<A, E>) {
+      const start = yield* Hasher.Hashing
+      let count = 0
+      const exit = yield* Effect.exit(
+        Effect.provideService(self, Hasher.Hashing, (algorithm) => (count++, start(algorithm)))
+      )
+      return { count, exit }
+    })
+    const checked = (descriptor: Descriptor.Descriptor, stream: Stream.Stream<Uint8Array>) =>
+      Verify.stream(descriptor, { location: "beneath" })(stream)
+    const over = (descriptor: Descriptor.Descriptor, stream: Stream.Stream<Uint8Array, unknown>) =>
+      counted(Stream.runCollect(Verify.stream(descriptor, { location: "above" })(stream)))
+
+    it.effect("hashes once, however often it is run and wherever the check is", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const stream = Stream.suspend(() => Stream.map(checked(descriptor, chunks(content, 4)), (chunk) => chunk))
+        for (let i = 0; i < 2; i++) {
+          const { count, exit } = yield* over(descriptor, stream)
+          assert.deepStrictEqual([count, Exit.isSuccess(exit)], [1, true])
+        }
+      }))
+
+    it.effect("fails as the one beneath fails", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const wrong = new Uint8Array(content).fill(0, 3, 4)
+        const { exit } = yield* over(descriptor, checked(descriptor, chunks(wrong, 4)))
+        assert.include(String(exit), "beneath")
+      }))
+
+    it.effect("takes nothing that was put before what was checked, or only part of it", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const junk = Stream.concat(Stream.succeed(new Uint8Array(3)), checked(descriptor, chunks(content, 4)))
+        assert.isTrue(Exit.isFailure((yield* over(descriptor, junk)).exit))
+        const begun = checked(descriptor, chunks(content, 4)).pipe(Stream.take(2))
+        const again = Stream.concat(begun, checked(descriptor, chunks(content, 4)))
+        assert.isTrue(Exit.isFailure((yield* over(descriptor, again)).exit))
+      }))
+
+    it.effect("hashes itself where the one beneath checks something else, or only a part", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const part = Verify.stream(descriptor, { location: "beneath", offset: 4 })(chunks(content.subarray(4), 4))
+        const whole = Stream.concat(Stream.succeed(content.subarray(0, 4)), part)
+        assert.strictEqual((yield* over(descriptor, whole)).count, 1)
+        const other = yield* describeBytes(new Uint8Array(content).fill(0, 3, 4))
+        const { exit } = yield* over(other, checked(descriptor, chunks(content, 4)))
+        assert.include(String(exit), "above")
+      }))
+  })
+
   it.effect("fails when the bytes end early", () =>
     Effect.gen(function*() {
       const descriptor = yield* describeBytes(content)

@@ -21,6 +21,7 @@ export const go = {
   oras: ["oras.land/oras", "/cmd/oras", "v1.3.6"],
   // distribution 3, the successor of Debian's docker-registry
   registry: ["github.com/distribution/distribution/v3", "/cmd/registry", "v3.0.0"],
+  "ggcr-registry": ["github.com/google/go-containerregistry", "/cmd/registry", "v0.22.1"],
   conformance: ["github.com/opencontainers/distribution-spec/conformance", "", "v0.0.0-20260831232431-97274622c111"]
 } as const
 

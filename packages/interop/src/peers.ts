@@ -4,6 +4,7 @@
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import { userInfo } from "node:os"
 import * as Peer from "./Peer.ts"
 
@@ -63,9 +64,15 @@ export const installGo = Effect.gen(function*() {
   for (const name of missing) {
     const [module, folder, version] = Peer.go[name]
     const target = `${module}${folder}@${version}`
+    // Go calls a program as its folder is called, which more than one may be.
+    const fs = yield* FileSystem.FileSystem
+    const made = `${Peer.bin}.${name}`
     yield* timed(
       `go install ${target}`,
-      Peer.exec("go", ["install", target], { env: { CGO_ENABLED: "0", GOBIN: Peer.bin } })
+      Peer.exec("go", ["install", target], { env: { CGO_ENABLED: "0", GOBIN: made } })
     )
+    const [file] = yield* fs.readDirectory(made)
+    yield* fs.rename(`${made}/${file}`, Peer.locate(name))
+    yield* fs.remove(made, { recursive: true })
   }
 })

@@ -16,10 +16,14 @@ import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
 import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type * as PlatformError from "effect/PlatformError"
+import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
@@ -49,6 +53,7 @@ export interface OciLayout extends Store {
   readonly isReferrer: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, ContentError>
 }
 
+const chunkSize = 512 * 1024
 const refName = "org.opencontainers.image.ref.name"
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 
@@ -127,6 +132,21 @@ export const open = Effect.fn("OciLayout.open")(function*(
     Effect.mapError((error) => error._tag === "ContentError" ? error : invalid(`index.json: ${error.message}`))
   )
 
+  /** The bytes of a file, read into one buffer again and again. */
+  const read = (file: string, offset: number) =>
+    fs.open(file, { flag: "r" }).pipe(
+      Effect.tap((open) => open.seek(BigInt(offset), "start")),
+      Effect.map((open): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, PlatformError.PlatformError> => {
+        const buffer = new Uint8Array(chunkSize)
+        return Effect.flatMap(
+          open.read(buffer),
+          (size) => Number(size) === 0 ? Cause.done() : Effect.succeed([buffer.subarray(0, Number(size))] as const)
+        )
+      }),
+      Stream.fromPull,
+      Stream.scoped
+    )
+
   const fetch: OciLayout["fetch"] = (descriptor, offset = 0) =>
     Stream.unwrap(Effect.gen(function*() {
       const size = yield* sizeOf(descriptor.digest)
@@ -138,10 +158,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
           reason: new SizeMismatch({ digest: descriptor.digest, expected: descriptor.size, actual: size.value })
         })
       }
-      return Stream.mapError(
-        fs.stream(fileOf(descriptor.digest), { offset: BigInt(offset), chunkSize: 256 * 1024 }),
-        Failure.from("read", location, descriptor.digest)
-      )
+      return Stream.mapError(read(fileOf(descriptor.digest), offset), Failure.from("read", location, descriptor.digest))
     })).pipe(Verify.stream(descriptor, { location, offset }))
 
   const writers = yield* Semaphore.make(1)

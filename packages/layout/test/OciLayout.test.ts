@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
+import * as Lent from "../../content/test/lent.ts"
 import * as OciLayout from "../src/OciLayout.ts"
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
@@ -39,6 +40,9 @@ const files = Effect.fnUntraced(function*(path: string) {
 
 describe("OciLayout", () => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
+    it.effect("keeps what it was only lent", () =>
+      Effect.flatMap(Effect.flatMap(folder, OciLayout.make), (layout) => Lent.keeps(layout)))
+
     it.effect("keeps an image, and gives it back", () =>
       Effect.gen(function*() {
         const { root, store } = yield* image

@@ -10,57 +10,15 @@ import * as Proxy from "@effect-oci/transport/Proxy"
 import * as Redact from "@effect-oci/transport/Redact"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { lookup as systemLookup } from "node:dns"
-import type { LookupFunction } from "node:net"
-import { type ConnectionOptions, getCACertificates } from "node:tls"
-
-/**
- * Resolves the names of hosts, as `node:dns` does.
- *
- * @category references
- * @since 1.0.0
- */
-export const Lookup = Context.Reference<LookupFunction>("@effect-oci/node/NodeHttp/Lookup", {
-  defaultValue: (): LookupFunction => systemLookup
-})
-
-/**
- * Gives only addresses that may be dialled where a reply led; what is dialled is what was checked.
- *
- * @category guards
- * @since 1.0.0
- */
-export const guardedLookup = (lookup: LookupFunction): LookupFunction => (hostname, options, callback) =>
-  lookup(hostname, options, (error, address, family) => {
-    if (error !== null) return callback(error, address, family)
-    const all = typeof address === "string" ? [{ address, family: family ?? 0 }] : address
-    const allowed = all.filter((one) => Address.refusal(hostname, one.address) === undefined)
-    const [first] = allowed
-    if (first === undefined) return callback(Address.refusal(hostname, all[0]?.address ?? "")!, "", 0)
-    return typeof address === "string" ? callback(null, first.address, first.family) : callback(null, allowed)
-  })
-
-type TlsOptions = Pick<ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">
-
-/**
- * The options of `node:tls` for a host.
- *
- * @category conversions
- * @since 1.0.0
- */
-export const tlsOptions = ({ ca, cert, key, skipVerify }: Origin.Tls): TlsOptions => ({
-  // What is given to Node replaces what it believes otherwise.
-  ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ...ca] }),
-  ...(cert === undefined ? {} : { cert }),
-  ...(key === undefined ? {} : { key: Redacted.value(key) }),
-  ...(skipVerify === true ? { rejectUnauthorized: false } : {})
-})
+import * as Stream from "effect/Stream"
+import * as NodeDial from "./NodeDial.ts"
 
 const connectTimeout = 10_000
 
@@ -68,7 +26,7 @@ const connectTimeout = 10_000
 const agent = Effect.fnUntraced(function*(undici: typeof Undici, isGuarded: boolean) {
   const origins = yield* Origin.Origins
   const proxies = yield* Proxy.Proxies
-  const lookup = yield* Lookup
+  const lookup = yield* NodeDial.Lookup
   const shared = {
     allowH2: false,
     connections: 64,
@@ -76,12 +34,12 @@ const agent = Effect.fnUntraced(function*(undici: typeof Undici, isGuarded: bool
     maxHeaderSize: 64 * 1024
   }
 
-  const connector = (tls: TlsOptions): Undici.buildConnector.connector => {
+  const connector = (tls: NodeDial.TlsOptions): Undici.buildConnector.connector => {
     const connect = undici.buildConnector({
       ...tls,
       allowH2: false,
       timeout: connectTimeout,
-      lookup: isGuarded ? guardedLookup(lookup) : lookup
+      lookup: isGuarded ? NodeDial.guardedLookup(lookup) : lookup
     })
     return isGuarded
       ? (options, callback) => {
@@ -93,7 +51,7 @@ const agent = Effect.fnUntraced(function*(undici: typeof Undici, isGuarded: bool
   }
 
   const dispatcher = (url: URL): Undici.Dispatcher => {
-    const tls = tlsOptions(origins(url.host).tls ?? {})
+    const tls = NodeDial.tlsOptions(origins(url.host).tls ?? {})
     const proxy = proxies(url)
     return proxy === undefined
       ? new undici.Pool(url.origin, { ...shared, connect: connector(tls) })
@@ -119,8 +77,17 @@ const make = Effect.gen(function*() {
   return HttpClient.transform(
     open,
     (reply, request) => Effect.flatMap(Address.Guarded, (isGuarded) => isGuarded ? guarded.execute(request) : reply)
-  )
+  ).pipe(HttpClient.mapRequest(kept))
 })
+
+/** A request whose body may be read ahead of being sent, which undici does: chunks that are lent are valid for one pull. */
+const kept = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest => {
+  const { body } = request
+  return body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+    request,
+    HttpBody.stream(Stream.map(body.stream, (chunk) => new Uint8Array(chunk)), body.contentType, body.contentLength)
+  )
+}
 
 /**
  * HTTP/1.1 with kept-alive connections.

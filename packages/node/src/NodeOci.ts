@@ -14,10 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NodeCompression from "./NodeCompression.ts"
 import * as NodeHasher from "./NodeHasher.ts"
-import * as NodeHttp from "./NodeHttp.ts"
+import * as NodeLane from "./NodeLane.ts"
 
 /**
- * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of a keychain.
+ * Registries over `NodeLane`, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of a keychain.
  *
  * @category layers
  * @since 1.0.0
@@ -26,7 +26,7 @@ export const layerWith = <E, R>(keychain: Layer.Layer<Keychain.Keychain, E, R>) 
   Remote.layer.pipe(
     Layer.provideMerge(Transport.layer),
     Layer.provideMerge(keychain),
-    Layer.provideMerge(NodeHttp.layer),
+    Layer.provideMerge(NodeLane.layer),
     Layer.provideMerge(NodeCompression.layer),
     Layer.provideMerge(NodeHasher.layer),
     Layer.provideMerge(NodeServices.layer)
@@ -43,7 +43,7 @@ export const keychain = Layer.unwrap(Effect.gen(function*() {
 }))
 
 /**
- * Registries over undici, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of `keychain`, and
+ * Registries over `NodeLane`, hashing by `node:crypto` and compressing by `node:zlib`, with the credentials of `keychain`, and
  * the machine's certificates, proxies and mirrors.
  *
  * @category layers

@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Bytes from "@effect-oci/content/Bytes"
 import * as Compression from "@effect-oci/content/Compression"
 import { ContentError, DigestMismatch, Invalid, NotFound } from "@effect-oci/content/ContentError"
 import * as Hasher from "@effect-oci/content/Hasher"
@@ -80,7 +81,7 @@ export const layer = (store: Store, descriptor: Descriptor.Descriptor): ImageLay
   const compressed = store.fetch(descriptor)
   return {
     descriptor,
-    compressed,
+    compressed: Bytes.owned(compressed),
     uncompressed: Compression.uncompressed({ location: store.location })(compressed)
   }
 }

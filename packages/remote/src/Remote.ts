@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Bytes from "@effect-oci/content/Bytes"
 import { ContentError, Invalid } from "@effect-oci/content/ContentError"
 import type { CopyError } from "@effect-oci/content/CopyError"
 import type { Source, Store } from "@effect-oci/content/Store"
@@ -364,7 +365,9 @@ const make = Effect.gen(function*() {
     blob: (input, options) =>
       Stream.unwrap(Effect.gen(function*() {
         const { digest, repository } = yield* byDigest(input, "a blob")
-        return yield* RemoteStore.blob(repository, digest, options).pipe(Effect.provideContext(services))
+        return Bytes.owned(
+          yield* RemoteStore.blob(repository, digest, options).pipe(Effect.provideContext(services))
+        )
       })),
     referrers: (input, options) =>
       Stream.unwrap(Effect.gen(function*() {

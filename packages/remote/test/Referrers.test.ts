@@ -268,7 +268,9 @@ describe("Referrers", () => {
 
     it.effect("loses nothing with twenty writers at a registry that refuses what was overtaken", () =>
       Effect.gen(function*() {
-        const { artifacts, digests, subject } = yield* signed(20)
+        const { artifacts, digests, fake, subject } = yield* signed(20)
+        // So that all of them read before any of them writes.
+        yield* fake.inject(Fault.latency("10 millis").on("PUT", "/manifests/").always())
         const { lines } = yield* requestsOf(
           patiently(
             Effect.forEach(artifacts, (artifact) => alone(push(artifact)), { concurrency: "unbounded", discard: true })

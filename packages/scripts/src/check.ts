@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as barrels from "./barrels.ts"
+import * as bundle from "./bundle.ts"
 import * as Main from "./Main.ts"
 import { CheckFailed } from "./Problem.ts"
 import * as readme from "./readme.ts"
@@ -22,8 +23,10 @@ const types = Effect.gen(function*() {
 
 const steps = {
   format: Tool.run("dprint", "check"),
-  lint: Tool.run("oxlint", "--deny-warnings"),
   types,
+  bundle: bundle.main,
+  // After the build: what other packages export, it reads there.
+  lint: Tool.run("oxlint", "--deny-warnings"),
   rooms: rooms.main,
   barrels: barrels.main,
   readme: readme.main,

@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import * as Failure from "./internal/failure.ts"
@@ -21,6 +22,21 @@ import { ContentMismatch, type RegistryError, Unreachable } from "./RegistryErro
  */
 export const IdleTimeout = Context.Reference<Duration.Duration>("@effect-oci/transport/ResponseBody/IdleTimeout", {
   defaultValue: () => Duration.seconds(30)
+})
+
+/**
+ * Whether whoever reads the body of a reply is content with chunks that are valid until the next one is pulled.
+ *
+ * **Details**
+ *
+ * An `HttpClient` may lend its buffers then instead of giving new memory away with every chunk, as `NodeLane` of
+ * `@effect-oci/node` does. `stream` asks for that; a reply's own `stream` does not unless it is told to.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Lending = Context.Reference<boolean>("@effect-oci/transport/ResponseBody/Lending", {
+  defaultValue: () => false
 })
 
 const given = (method: string, url: string, detail: string): RegistryError =>
@@ -72,6 +88,47 @@ const atLeast = (
       })
     }))
 
+/** Fails when nothing comes for too long. Nothing is pulled ahead: a chunk that is lent has to stay as it is. */
+const unlessIdle = (
+  timeout: Duration.Duration,
+  clock: Clock.Clock,
+  failure: RegistryError
+) =>
+<E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | RegistryError, R> =>
+  Stream.transformPull(self, (pull, scope) =>
+    Effect.suspend(() => {
+      const limit = Duration.toMillis(timeout)
+      let asked: number | undefined
+      let giveUp = () => {}
+      const watch = Effect.gen(function*() {
+        for (;;) {
+          const left = asked === undefined ? limit : asked + limit - clock.currentTimeMillisUnsafe()
+          if (left <= 0) return giveUp()
+          yield* Effect.sleep(left)
+        }
+      })
+      const watched = Effect.suspend(() => {
+        asked = clock.currentTimeMillisUnsafe()
+        return Effect.flatMap(Effect.forkChild(pull, { startImmediately: true }), (fiber) => {
+          const exit = fiber.pollUnsafe()
+          if (exit !== undefined) {
+            asked = undefined
+            return exit
+          }
+          return Effect.callback<Effect.Success<typeof pull>, Effect.Error<typeof pull> | RegistryError>((resume) => {
+            giveUp = () => resume(Effect.andThen(Fiber.interrupt(fiber), Effect.fail(failure)))
+            fiber.addObserver((exit) => {
+              asked = undefined
+              resume(exit)
+            })
+            return Fiber.interrupt(fiber)
+          })
+        })
+      })
+      // One watch for all pulls, which are many.
+      return Effect.as(Effect.forkIn(watch, scope), watched)
+    }))
+
 /**
  * The bytes of a reply as they arrive. A chunk is valid until the next one is pulled.
  *
@@ -85,10 +142,12 @@ export const stream = (
   return Stream.unwrap(Effect.gen(function*() {
     const timeout = yield* IdleTimeout
     const rate = yield* MinimumRate
+    const clock = yield* Clock.Clock
     return response.stream.pipe(
+      Stream.provideService(Lending, true),
       Stream.mapError((error) => Failure.fromHttpClient(method, url, error)),
-      Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(idle(method, url, timeout)) }),
-      atLeast(rate, yield* Clock.Clock, given(method, url, `the body comes slower than ${rate} bytes a second`))
+      unlessIdle(timeout, clock, idle(method, url, timeout)),
+      atLeast(rate, clock, given(method, url, `the body comes slower than ${rate} bytes a second`))
     )
   }))
 }
@@ -108,7 +167,8 @@ export const bytes = (
     let size = 0
     return Stream.runForEachArray(stream(response), (chunks) => {
       for (const chunk of chunks) {
-        parts.push(chunk.slice())
+        // A copy, which `slice` of a Node buffer is not.
+        parts.push(new Uint8Array(chunk))
         size += chunk.length
       }
       return size <= limit ? Effect.void : Effect.fail(Failure.make(

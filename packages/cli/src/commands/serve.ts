@@ -1,11 +1,7 @@
 import * as Registry from "@effect-oci/name/Registry"
-import * as NodeRegistry from "@effect-oci/node/NodeRegistry"
-import * as SelfSigned from "@effect-oci/node/SelfSigned"
 import type * as Auth from "@effect-oci/registry/Auth"
-import * as Policy from "@effect-oci/registry/Policy"
 import type * as Traffic from "@effect-oci/registry/Traffic"
 import type { Upstreams } from "@effect-oci/registry/Upstreams"
-import * as Users from "@effect-oci/registry/Users"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -15,6 +11,14 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { report } from "../Failed.ts"
+
+/** What a server needs is loaded here only: it takes longer than most commands take in all. */
+const load = Effect.promise(async () => ({
+  NodeRegistry: await import("@effect-oci/node/NodeRegistry"),
+  Policy: await import("@effect-oci/registry/Policy"),
+  SelfSigned: await import("@effect-oci/node/SelfSigned"),
+  Users: await import("@effect-oci/registry/Users")
+}))
 
 const listening = {
   host: Flag.String("host").pipe(
@@ -102,6 +106,7 @@ const tlsOf = Effect.fnUntraced(function*(folder: string, names: ReadonlyArray<s
   if ((yield* fs.exists(cert)) || (yield* fs.exists(key))) {
     return { cert: yield* fs.readFileString(cert), key: yield* fs.readFileString(key) }
   }
+  const { SelfSigned } = yield* load
   const pair = yield* SelfSigned.make(["localhost", "127.0.0.1", "::1", ...names])
   yield* fs.makeDirectory(folder, { recursive: true })
   yield* fs.writeFileString(key, pair.key, { mode: 0o600 })
@@ -114,6 +119,7 @@ const authOf = Effect.fnUntraced(function*(options: {
   readonly auth: Auth.Options["scheme"]
   readonly allow: ReadonlyArray<string>
 }) {
+  const { Policy, Users } = yield* load
   const rules = yield* Effect.forEach(options.allow, (rule) => Effect.fromResult(Policy.parse(rule)))
   if (Option.isNone(options.htpasswd) && rules.length === 0) return undefined
   // Rules without users are rules all the same: what they leave out nobody may do.
@@ -132,6 +138,7 @@ export const serve = Command.make(
   { ...listening, ...allowing, ...keeping },
   (options) =>
     report(Effect.scoped(Effect.gen(function*() {
+      const { NodeRegistry } = yield* load
       const { answerFor, host, log, port } = options
       const address = yield* NodeRegistry.serve({
         host,

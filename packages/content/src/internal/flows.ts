@@ -109,7 +109,7 @@ const web = (pair: CompressionStream | DecompressionStream): Flow => {
   writer.closed.catch(ignore)
   reader.closed.catch(ignore)
   return {
-    write: (bytes) => writer.write(bytes.slice()),
+    write: (bytes) => writer.write(new Uint8Array(bytes)),
     end: () => writer.close(),
     read: () => reader.read().then(({ value }) => value),
     destroy: () => {

@@ -105,7 +105,7 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
       Stream.runForEach((chunk) =>
         Effect.suspend(() => {
           // A chunk belongs to its source after this.
-          reading.chunks.push({ at: reading.end, bytes: chunk.slice() })
+          reading.chunks.push({ at: reading.end, bytes: new Uint8Array(chunk) })
           reading.end += chunk.length
           change(reading)
           return room(reading)

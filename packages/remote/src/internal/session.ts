@@ -16,7 +16,7 @@ import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
-import type * as Pull from "effect/Pull"
+import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
@@ -316,31 +316,30 @@ export const cancel = (client: Client, session: Session): Effect.Effect<void> =>
 
 /** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */
 export const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Stream.Stream<Uint8Array, E, R> =>
-  Stream.suspend(() => {
-    const parts: Array<Uint8Array> = []
-    let held = 0
-    const take = (): Uint8Array => {
-      const chunk = new Uint8Array(held)
-      let at = 0
-      for (const part of parts) {
-        chunk.set(part, at)
-        at += part.length
+  Stream.transformPull(self, (pull) =>
+    Effect.sync(() => {
+      const buffer = new Uint8Array(size)
+      let held = 0
+      let rest: ReadonlyArray<Uint8Array> | undefined = []
+      const take = () => {
+        const chunk: Arr.NonEmptyReadonlyArray<Uint8Array> = [buffer.subarray(0, held)]
+        held = 0
+        return Effect.succeed(chunk)
       }
-      parts.length = 0
-      held = 0
-      return chunk
-    }
-    return Stream.flattenIterable(Stream.mapArray(self, (chunks): readonly [ReadonlyArray<Uint8Array>] => {
-      const out: Array<Uint8Array> = []
-      for (let chunk of chunks) {
-        while (chunk.length > 0) {
-          const part = chunk.slice(0, size - held)
-          parts.push(part)
+      const next: typeof pull = Effect.suspend(() => {
+        while (rest !== undefined && rest.length > 0) {
+          const [first, ...others] = rest
+          const part = first!.subarray(0, size - held)
+          buffer.set(part, held)
           held += part.length
-          chunk = chunk.subarray(part.length)
-          if (held === size) out.push(take())
+          rest = part.length === first!.length ? others : [first!.subarray(part.length), ...others]
+          if (held === size) return take()
         }
-      }
-      return [out]
-    })).pipe(Stream.concat(Stream.suspend(() => held === 0 ? Stream.empty : Stream.succeed(take()))))
-  })
+        if (rest === undefined) return held === 0 ? Cause.done() : take()
+        return Effect.flatMap(Pull.catchDone(pull, () => Effect.undefined), (chunks) => {
+          rest = chunks
+          return next
+        })
+      })
+      return next
+    }))

@@ -1,0 +1,50 @@
+/**
+ * A long way to a registry: bytes arrive half a round trip after they were sent, in order, as many as may be on their way.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+
+/** Passes on what it gets, later. */
+const pass = (from: Socket, to: Socket, delay: () => number): void => {
+  let last = 0
+  const later = (run: () => void): void => {
+    // Never before what was sent before it.
+    last = Math.max(last, performance.now() + delay())
+    setTimeout(run, last - performance.now())
+  }
+  from.on("data", (bytes) => {
+    from.pause()
+    later(() => void to.write(bytes))
+    // One at a time would be a slow link as well; this one is only long.
+    from.resume()
+  })
+  from.on("end", () => later(() => void to.end()))
+  from.on("close", () => later(() => void to.destroy()))
+}
+
+/** A host that is `roundTrip` milliseconds away from another one, the handshake of a connection included. */
+export const make = Effect.fnUntraced(function*(
+  host: string,
+  roundTrip: number
+): Effect.fn.Return<string, never, Scope.Scope> {
+  const [name = "", port] = host.split(":")
+  const server = createServer({ noDelay: true }, (near) => {
+    const far = connect({ host: name, port: Number(port), noDelay: true })
+    // The kernel has shaken hands at once; a real one would have taken a round trip more.
+    let handshake = roundTrip
+    near.on("error", () => far.destroy())
+    far.on("error", () => near.destroy())
+    pass(near, far, () => {
+      const delay = roundTrip / 2 + handshake
+      handshake = 0
+      return delay
+    })
+    pass(far, near, () => roundTrip / 2)
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () => Effect.sync(() => void server.close())
+  )
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+})

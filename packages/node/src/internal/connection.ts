@@ -1,0 +1,141 @@
+/**
+ * A socket that reads into one buffer of its own, again and again, and only when asked to: what it gives is valid until the
+ * next read. New memory for each read is most of what a download by the usual road costs.
+ */
+import * as net from "node:net"
+import * as tls from "node:tls"
+import { closed, WireError } from "./wire.ts"
+
+/** Bytes, the end, or a failure. */
+export type Event = Uint8Array | undefined | Error
+
+export interface Connection {
+  /** Whether it has carried no request yet. */
+  readonly isFresh: () => boolean
+  readonly isAlive: () => boolean
+  /** Tells of what comes next, once. May be called again while it tells: then what it gave is no longer needed. */
+  readonly read: (tell: (event: Event) => void) => void
+  /** Nobody waits for what comes next. */
+  readonly unread: () => void
+  /** Writes; the bytes may be reused once `done` was called. Failures are told to whoever reads as well. */
+  readonly write: (parts: ReadonlyArray<Uint8Array | string>, done: (error?: Error | null) => void) => void
+  readonly used: () => void
+  readonly destroy: () => void
+}
+
+/** Large enough that a blob costs few turns of the loop, small enough for the caches of the processor. */
+const bufferSize = 512 * 1024
+
+export interface Options {
+  /** In milliseconds. */
+  readonly connectTimeout: number
+  readonly lookup: net.LookupFunction
+  /** Of a host and port, as a URL has them. */
+  readonly tls: (host: string) => tls.ConnectionOptions
+}
+
+/** Connects, and tells when it is connected. Gives what stops it. */
+export const open = (
+  url: URL,
+  options: Options,
+  tell: (connected: Connection | Error) => void
+): () => void => {
+  // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
+  const buffer = new Uint8Array(bufferSize)
+  let reader: ((event: Event) => void) | undefined
+  let end: { readonly error: Error | undefined } | undefined
+  let isFresh = true
+  let isOpen = false
+
+  const tellReader = (event: Event): void => {
+    const tell = reader
+    reader = undefined
+    tell?.(event)
+  }
+  const finish = (error: Error | undefined): void => {
+    if (end !== undefined) return
+    end = { error }
+    clearTimeout(timer)
+    if (!isOpen) return tell(error ?? closed("the connection was closed before it was made"))
+    tellReader(error)
+  }
+
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
+  // An address of IPv6 has brackets in a URL, and nowhere else.
+  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname
+  const to = {
+    host,
+    port,
+    lookup: options.lookup,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    onread: {
+      buffer,
+      callback: (length: number, bytes: Uint8Array) => {
+        // Bytes that nobody asked for stand where the next reply will be looked for.
+        if (reader === undefined) socket.destroy(closed("bytes came that belong to no reply"))
+        else tellReader(bytes.subarray(0, length))
+        return reader !== undefined
+      }
+    }
+  }
+  const socket = url.protocol === "https:"
+    ? tls.connect({
+      ALPNProtocols: ["http/1.1"],
+      ...(net.isIP(host) === 0 ? { servername: host } : {}),
+      ...options.tls(url.host),
+      ...to
+    })
+    : net.connect(to)
+
+  const connection: Connection = {
+    isFresh: () => isFresh,
+    isAlive: () => end === undefined && !socket.destroyed,
+    read: (next) => {
+      if (end !== undefined) return next(end.error)
+      reader = next
+      socket.resume()
+    },
+    unread: () => {
+      reader = undefined
+    },
+    write: (parts, done) => {
+      if (end !== undefined || socket.destroyed) return done(closed("the connection was closed"))
+      if (parts.length === 1) {
+        return void socket.write(parts[0]!, typeof parts[0] === "string" ? "latin1" : undefined, done)
+      }
+      socket.cork()
+      for (let i = 0; i < parts.length; i++) {
+        const part = parts[i]!
+        socket.write(part, typeof part === "string" ? "latin1" : undefined, i === parts.length - 1 ? done : undefined)
+      }
+      socket.uncork()
+    },
+    used: () => {
+      isFresh = false
+    },
+    destroy: () => {
+      reader = undefined
+      socket.destroy()
+    }
+  }
+
+  const timer = setTimeout(
+    () => socket.destroy(new WireError("ETIMEDOUT", `no connection to ${url.host} in ${options.connectTimeout} ms`)),
+    options.connectTimeout
+  )
+  socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {
+    clearTimeout(timer)
+    isOpen = true
+    tell(connection)
+  })
+  socket.on("error", finish)
+  socket.on("end", () => finish(undefined))
+  socket.on("close", () => finish(closed("the connection was closed")))
+  return () => {
+    end ??= { error: undefined }
+    clearTimeout(timer)
+    socket.destroy()
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Connections that are kept for the next request, by origin: the one that was used last goes first, so that a quiet time
+ * lets the others go.
+ */
+import * as Effect from "effect/Effect"
+import * as Connection from "./connection.ts"
+
+export interface Options extends Connection.Options {
+  /** How many connections an origin gets at most. */
+  readonly connections: number
+  /** Why a host is not dialled. */
+  readonly refusal: (host: string) => Error | undefined
+}
+
+export interface Pool {
+  /** A connection to the URL's origin, an idle one unless `fresh`; waits its turn where there are too many. */
+  readonly acquire: (url: URL, fresh: boolean) => Effect.Effect<Connection.Connection, Error>
+  /** Takes a connection back, to be used again within so many milliseconds (0 is not at all). */
+  readonly release: (url: URL, connection: Connection.Connection, idle: number) => void
+  readonly close: () => void
+}
+
+interface Waiter {
+  readonly fresh: boolean
+  readonly resume: (result: Effect.Effect<Connection.Connection, Error>) => void
+  /** Stops what is being done for it. */
+  stop: (() => void) | undefined
+}
+
+interface Idle {
+  readonly connection: Connection.Connection
+  readonly timer: NodeJS.Timeout
+}
+
+interface Origin {
+  readonly url: URL
+  readonly idle: Array<Idle>
+  readonly waiting: Array<Waiter>
+  /** What closes each connection that is there or in the making. */
+  readonly open: Set<() => void>
+}
+
+export const make = (options: Options): Pool => {
+  const origins = new Map<string, Origin>()
+
+  const originOf = (url: URL): Origin => {
+    let origin = origins.get(url.origin)
+    if (origin === undefined) {
+      origin = { url, idle: [], waiting: [], open: new Set() }
+      origins.set(url.origin, origin)
+    }
+    return origin
+  }
+
+  const hasRoom = (origin: Origin): boolean => origin.open.size < options.connections || origin.idle.length > 0
+
+  const left = (origin: Origin, close: () => void): void => {
+    if (!origin.open.delete(close)) return
+    while (origin.waiting.length > 0 && hasRoom(origin)) begin(origin, origin.waiting.shift()!)
+    if (origin.open.size === 0 && origin.waiting.length === 0) origins.delete(origin.url.origin)
+  }
+
+  const drop = (origin: Origin, connection: Connection.Connection): void => {
+    connection.destroy()
+    left(origin, connection.destroy)
+  }
+
+  const takeIdle = (origin: Origin): Connection.Connection | undefined => {
+    for (let last = origin.idle.pop(); last !== undefined; last = origin.idle.pop()) {
+      clearTimeout(last.timer)
+      last.connection.unread()
+      if (last.connection.isAlive()) return last.connection
+      drop(origin, last.connection)
+    }
+    return undefined
+  }
+
+  const dial = (origin: Origin, waiter: Waiter): void => {
+    const close = Connection.open(origin.url, options, (connected) => {
+      waiter.stop = undefined
+      if (connected instanceof Error) {
+        waiter.resume(Effect.fail(connected))
+        return left(origin, close)
+      }
+      origin.open.add(connected.destroy)
+      origin.open.delete(close)
+      waiter.resume(Effect.succeed(connected))
+    })
+    origin.open.add(close)
+    waiter.stop = () => {
+      close()
+      left(origin, close)
+    }
+  }
+
+  const begin = (origin: Origin, waiter: Waiter): void => {
+    const idle = waiter.fresh ? undefined : takeIdle(origin)
+    if (idle !== undefined) return waiter.resume(Effect.succeed(idle))
+    // Whoever wants a fresh one gets it in the place of an idle one.
+    if (origin.open.size >= options.connections) {
+      const oldest = origin.idle.shift()
+      if (oldest !== undefined) {
+        clearTimeout(oldest.timer)
+        oldest.connection.destroy()
+        origin.open.delete(oldest.connection.destroy)
+      }
+    }
+    dial(origin, waiter)
+  }
+
+  return {
+    acquire: (url, fresh) =>
+      Effect.callback<Connection.Connection, Error>((resume) => {
+        const refusal = options.refusal(url.hostname)
+        if (refusal !== undefined) return resume(Effect.fail(refusal))
+        const origin = originOf(url)
+        const waiter: Waiter = { fresh, resume, stop: undefined }
+        if (hasRoom(origin)) begin(origin, waiter)
+        else origin.waiting.push(waiter)
+        return Effect.sync(() => {
+          const at = origin.waiting.indexOf(waiter)
+          if (at >= 0) origin.waiting.splice(at, 1)
+          waiter.stop?.()
+        })
+      }),
+    release: (url, connection, idle) => {
+      const origin = originOf(url)
+      if (idle <= 0 || !connection.isAlive() || !origin.open.has(connection.destroy)) return drop(origin, connection)
+      connection.used()
+      const next = origin.waiting.findIndex(({ fresh }) => !fresh)
+      if (next >= 0) return origin.waiting.splice(next, 1)[0]!.resume(Effect.succeed(connection))
+      const forget = (): void => {
+        const at = origin.idle.indexOf(entry)
+        if (at >= 0) origin.idle.splice(at, 1)
+        clearTimeout(entry.timer)
+        drop(origin, connection)
+      }
+      // An idle connection is no reason for a program to go on.
+      const entry: Idle = { connection, timer: setTimeout(forget, idle).unref() }
+      origin.idle.push(entry)
+      // Whatever comes now, its end or bytes that nobody asked for, is the end of it.
+      connection.read(forget)
+    },
+    close: () => {
+      for (const origin of origins.values()) {
+        for (const { timer } of origin.idle) clearTimeout(timer)
+        for (const close of origin.open) close()
+      }
+      origins.clear()
+    }
+  }
+}
