@@ -30,7 +30,14 @@ import * as Pauses from "./internal/pauses.ts"
 import * as Mirror from "./Mirror.ts"
 import * as Origin from "./Origin.ts"
 import * as Realm from "./Realm.ts"
-import { Denied, NoCredentials, ProtocolViolation, RegistryError, type Unauthorized } from "./RegistryError.ts"
+import {
+  Denied,
+  NoCredentials,
+  ProtocolViolation,
+  RegistryError,
+  type Unauthorized,
+  Unreachable
+} from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Token from "./Token.ts"
@@ -164,6 +171,14 @@ const make = Effect.gen(function*() {
   const pauses = Pauses.make()
   const warn = Warning.make()
 
+  const answered = new Set<string>()
+
+  /** A host that has answered is there: only its name service is away for a while. */
+  const isKnown = (hostname: string) => (error: RegistryError): RegistryError =>
+    error.reason._tag === "Unreachable" && error.reason.code === "ENOTFOUND" && answered.has(hostname)
+      ? Failure.make(error.method, error.url, new Unreachable({ ...error.reason, transient: true }), error.cause)
+      : error
+
   /** One request and its reply, once the origin takes requests. */
   const once = Effect.fnUntraced(function*(
     request: HttpClientRequest.HttpClientRequest,
@@ -175,7 +190,8 @@ const make = Effect.gen(function*() {
       http,
       HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
       hostname === registry.hostname || origins(host).internal === true
-    )
+    ).pipe(Effect.mapError(isKnown(hostname)))
+    answered.add(hostname)
     const warning = response.headers["warning"]
     if (warning !== undefined) yield* warn(host, warning)
     if (response.status === 429) yield* pauses.begin(origin, response)

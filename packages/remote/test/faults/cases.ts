@@ -4,13 +4,14 @@
  * `down` and `up` are how often the layer's bytes may be pulled and pushed; 1 is once.
  */
 import * as Fault from "@effect-oci/registry/Fault"
+import type * as Wire from "./wire.ts"
 
 export interface Case {
   readonly name: string
   readonly source?: ReadonlyArray<Fault.Fault>
   readonly target?: ReadonlyArray<Fault.Fault>
-  /** For how long the source cannot be reached, in seconds. */
-  readonly outage?: number
+  /** How and for how long the source cannot be reached. */
+  readonly outage?: Omit<Wire.Outage, "host">
   /** Fails in place of succeeding. */
   readonly fails?: true
   /** After how many milliseconds the target closes a connection that is not used. */
@@ -101,8 +102,14 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
     },
     { name: "pull: manifest 404", source: [Fault.status(404).on("*", "/manifests/")], fails: true, down: 0, up: 0 },
     { name: "pull: manifest 503, twice", source: [Fault.status(503).on("GET", "/manifests/").times(2)] },
-    { name: "pull: refused for 2 s", outage: 2 },
-    { name: "pull: refused for 10 s", outage: 10 },
+    { name: "pull: refused for 2 s", outage: { code: "ECONNREFUSED", seconds: 2 } },
+    { name: "pull: refused for 10 s", outage: { code: "ECONNREFUSED", seconds: 10 } },
+    { name: "pull: no name service for 2 s", outage: { code: "EAI_AGAIN", seconds: 2 } },
+    { name: "pull: unknown host", outage: { code: "ENOTFOUND", seconds: 2 }, fails: true, within: 0, down: 0, up: 0 },
+    {
+      name: "pull: host unknown for 2 s, when it had answered",
+      outage: { code: "ENOTFOUND", seconds: 2, after: 3 }
+    },
     { name: "push: reset at 50 % of the body", target: [upload(Fault.reset(half))], down: 1 + again, up: 1 + again },
     {
       name: "push: reset at 50 % of the rest, 3 times",

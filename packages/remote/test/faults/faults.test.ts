@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
@@ -25,10 +24,10 @@ const registries = Layer.unwrap(Effect.sync(() => {
   return FakeRegistry.layer({ hosts: ["source.test", "target.test"], auth })
 }))
 
-const program = (wire: Wire.Wire, seconds: number) =>
+const program = (wire: Wire.Wire, outage?: Case["outage"]) =>
   Remote.layer.pipe(
     Layer.provideMerge(Transport.layer),
-    Layer.provide(Wire.layer(wire, { away: "source.test", seconds })),
+    Layer.provide(Wire.layer(wire, outage === undefined ? undefined : { host: "source.test", ...outage })),
     Layer.provide(Keychain.layerMemory([["source.test", user], ["target.test", user]]))
   )
 
@@ -59,7 +58,7 @@ const seeded = Effect.fnUntraced(function*(layer: Uint8Array) {
     const { manifest } = yield* remote.image(from)
     const target = yield* remote.store("target.test/app")
     yield* target.push(manifest.config, (offset) => store.fetch(manifest.config, offset))
-  }).pipe(Effect.provide(program(Wire.make(), 0)))
+  }).pipe(Effect.provide(program(Wire.make())))
   return descriptor
 })
 
@@ -70,10 +69,7 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
   yield* fake.inject(...(fault.target ?? []).map((one) => one.at("target.test")))
   const wire = Wire.make()
   const copy = Effect.flatMap(Remote.Remote, (remote) => remote.copy(from, to))
-  // Jitter is chance: of 8 waits that are all short ones, one run in ten would not outlast 10 s.
-  const { exit, seconds } = yield* drive(
-    Random.withSeed(Effect.provide(copy, program(wire, fault.outage ?? 0)), "faults")
-  )
+  const { exit, seconds } = yield* drive(Effect.provide(copy, program(wire, fault.outage)))
   return {
     exit,
     seconds,
@@ -107,6 +103,36 @@ describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
       assert.isAtMost(down, (fault.down ?? 1) + slack)
       assert.isAtMost(up, (fault.up ?? 1) + slack)
     }).pipe(Effect.provide(registries)))
+})
+
+describe("one budget", () => {
+  const layer = blobs(100_000)
+  const striking = (case_: Case, path: string) =>
+    Effect.gen(function*() {
+      const { exit } = yield* run(case_, layer)
+      assert.isTrue(Exit.isFailure(exit))
+      const fake = yield* FakeRegistry.FakeRegistry
+      return (yield* fake.requests).filter((made) => made.status === 503 && made.path.includes(path)).length
+    }).pipe(Effect.provide(registries))
+
+  // The first try and the policy's eight, however deep the request is: in a body, in an upload, in a graph.
+  it.effect("B38: asks a failing source for a blob nine times at most", () =>
+    Effect.gen(function*() {
+      const source = [Fault.status(503).on("GET", "/blobs/sha256:").always()]
+      assert.strictEqual(yield* striking({ name: "", source }, "/blobs/"), 9)
+    }))
+
+  it.effect("B38: sends a failing target a blob nine times at most", () =>
+    Effect.gen(function*() {
+      const target = [Fault.status(503).on("POST", "/blobs/uploads/").always()]
+      assert.strictEqual(yield* striking({ name: "", target }, "/blobs/uploads/"), 9)
+    }))
+
+  it.effect("B38: sends a failing target a manifest nine times at most", () =>
+    Effect.gen(function*() {
+      const target = [Fault.status(503).on("PUT", "/manifests/").always()]
+      assert.strictEqual(yield* striking({ name: "", target }, "/manifests/"), 9)
+    }))
 })
 
 describe("cuts", () => {

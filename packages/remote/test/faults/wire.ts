@@ -29,15 +29,24 @@ const pieces = (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Arr.NonEmptyRead
 
 const isUpload = (request: HttpClientRequest.HttpClientRequest) => request.url.includes("/blobs/uploads/")
 
+/** A host that cannot be reached for some seconds, once it has answered so many requests. */
+export interface Outage {
+  readonly host: string
+  readonly seconds: number
+  readonly code: string
+  readonly after?: number
+}
+
 export const layer = (
   wire: Wire,
-  options: { readonly away: string; readonly seconds: number }
+  outage: Outage = { host: "nowhere", seconds: 0, code: "" }
 ): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.gen(function*() {
       const client = yield* HttpClient.HttpClient
-      const start = yield* Clock.currentTimeMillis
+      let answered = 0
+      let start: number | undefined
       // In the pieces that a socket has, whatever those are that memory has.
       const count = (key: "down" | "up") => <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
         bytes.pipe(
@@ -62,10 +71,13 @@ export const layer = (
       return HttpClient.transform(client, (_, request) =>
         Effect.gen(function*() {
           wire.requests++
-          const elapsed = (yield* Clock.currentTimeMillis) - start
-          if (request.url.includes(options.away) && elapsed < options.seconds * 1000) {
-            const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
-            return yield* new HttpClientError({ reason: new TransportError({ request, cause }) })
+          if (request.url.includes(outage.host) && answered++ >= (outage.after ?? 0)) {
+            const now = yield* Clock.currentTimeMillis
+            start ??= now
+            if (now - start < outage.seconds * 1000) {
+              const cause = Object.assign(new Error(outage.code), { code: outage.code })
+              return yield* new HttpClientError({ reason: new TransportError({ request, cause }) })
+            }
           }
           const response = yield* client.execute(counted(request))
           return request.method === "GET" && request.url.includes("/blobs/sha256:")
