@@ -52,10 +52,22 @@ export interface Options {
     readonly issuer: string
     readonly rootcertbundle: string
   } | undefined
+  /**
+   * Where it keeps everything, if it is to outlive the scope.
+   *
+   * @default a temporary folder
+   */
+  readonly folder?: string | undefined
+  /**
+   * As `host:port`, for one that is started again.
+   *
+   * @default any port of 127.0.0.1 that is free
+   */
+  readonly host?: string | undefined
 }
 
 // Port 0: the kernel picks a free one and the registry logs it.
-const config = (folder: string, { basicAuth = false, tokenAuth }: Options) => ({
+const config = (folder: string, { basicAuth = false, host = "127.0.0.1:0", tokenAuth }: Options) => ({
   version: "0.1",
   log: { level: "info", accesslog: { disabled: true } },
   storage: {
@@ -63,7 +75,7 @@ const config = (folder: string, { basicAuth = false, tokenAuth }: Options) => ({
     delete: { enabled: true },
     maintenance: { uploadpurging: { enabled: false } }
   },
-  http: { addr: "127.0.0.1:0", secret: "interop" },
+  http: { addr: host, secret: "interop" },
   ...(basicAuth ? { auth: { htpasswd: { realm: "interop", path: `${folder}/htpasswd` } } } : {}),
   ...(tokenAuth === undefined ? {} : { auth: { token: tokenAuth } })
 })
@@ -74,7 +86,7 @@ const config = (folder: string, { basicAuth = false, tokenAuth }: Options) => ({
 export const make = Effect.fnUntraced(function*(options: Options = {}) {
   const { peer = "docker-registry" } = options
   const fs = yield* FileSystem.FileSystem
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: `${peer}-` })
+  const folder = options.folder ?? (yield* fs.makeTempDirectoryScoped({ prefix: `${peer}-` }))
   yield* fs.writeFileString(`${folder}/htpasswd`, htpasswd)
   // JSON is YAML
   yield* fs.writeFileString(`${folder}/config.yml`, JSON.stringify(config(folder, options)))
