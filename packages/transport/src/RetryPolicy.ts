@@ -114,9 +114,13 @@ const asked = (reason: RateLimited | Unavailable): Duration.Duration => reason.r
 const isBearable = (reason: RateLimited | Unavailable) => Duration.isLessThanOrEqualTo(asked(reason), longestWait)
 
 const backoff = Schedule.exponential("250 millis").pipe(
-  // Full jitter: clients that failed together do not come back together.
+  // Jitter, so that clients that failed together do not come back together; of half the time, so that eight tries always
+  // last longer than a registry takes to start: 18 s at least.
   Schedule.modifyDelay(({ duration }) =>
-    Effect.map(Random.next, (random) => Duration.times(Duration.min(duration, Duration.seconds(10)), random))
+    Effect.map(
+      Random.next,
+      (random) => Duration.times(Duration.min(duration, Duration.seconds(10)), 0.5 + random / 2)
+    )
   )
 )
 

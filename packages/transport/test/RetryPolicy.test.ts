@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { TestClock } from "effect/testing"
 import {
@@ -68,6 +69,15 @@ describe("RetryPolicy", () => {
     Effect.gen(function*() {
       const { at, succeeded } = yield* attempts([limited(61)])
       assert.deepStrictEqual([at, succeeded], [[0], false])
+    }))
+
+  it.effect("lasts longer than a registry takes to start, whatever the jitter", () =>
+    Effect.gen(function*() {
+      for (const seed of ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]) {
+        const { at } = yield* attempts(Array.from({ length: 9 }, () => cut)).pipe(Random.withSeed(seed))
+        assert.strictEqual(at.length, 9)
+        assert.isAtLeast(at.at(-1)!, 17_800)
+      }
     }))
 
   it.effect("backs off from what may mend, within 8 tries", () =>
