@@ -20,6 +20,7 @@ import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Artifact from "./Artifact.ts"
@@ -254,6 +255,20 @@ const registryOf = (input: Registry.Registry | string): Effect.Effect<Registry.R
 const invalid = (location: string, detail: string) =>
   new ContentError({ operation: "read", location, reason: new Invalid({ detail }) })
 
+/** A target that was asked already what a tag stands for there. It is told once; who asks again asks anew. */
+const begun = (target: Store, tag: Tag.Tag, early: Fiber.Fiber<Descriptor.Descriptor, ContentError>): Store => {
+  let isTold = false
+  return {
+    ...target,
+    resolve: (identifier) =>
+      Effect.suspend(() => {
+        if (identifier !== tag || isTold) return target.resolve(identifier)
+        isTold = true
+        return Fiber.join(early)
+      })
+  }
+}
+
 const make = Effect.gen(function*() {
   const services = Context.make(Transport, yield* Transport)
 
@@ -298,6 +313,13 @@ const make = Effect.gen(function*() {
   /** What is copied, and the roots of the graph that copies it. */
   const prepare = Effect.fnUntraced(function*(from: Copyable, to: Input, options?: Extent.Options) {
     const { digest, repository, tag } = yield* referenceOf(to)
+    // What the first tag stands for is asked in any case: with the source, not after it, which is a ping and a HEAD less to
+    // wait for where both are far away.
+    const early = tag === undefined ? undefined : yield* RemoteStore.make(repository, { isTarget: true }).pipe(
+      Effect.flatMap((store) => store.resolve(tag)),
+      Effect.provideContext(services),
+      Effect.forkChild
+    )
     const placed = typeof from === "string" || Reference.isReference(from)
       ? yield* Effect.flatMap(
         open(from),
@@ -321,7 +343,7 @@ const make = Effect.gen(function*() {
     return {
       descriptor,
       reference: Reference.make(repository, { tag, digest: descriptor.digest }),
-      roots: WriteGraph.to(target, roots)
+      roots: WriteGraph.to(early === undefined ? target : begun(target, tag!, early), roots)
     }
   })
 
