@@ -7,18 +7,15 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 
 /** Passes on what it gets, later. */
 const pass = (from: Socket, to: Socket, delay: () => number): void => {
+  const underway: Array<() => void> = []
   let last = 0
-  const later = (run: () => void): void => {
-    // Never before what was sent before it.
+  const later = (arrive: () => void): void => {
     last = Math.max(last, performance.now() + delay())
-    setTimeout(run, last - performance.now())
+    underway.push(arrive)
+    // Timers of about the same time may come in any order: each lets the first arrive.
+    setTimeout(() => underway.shift()!(), last - performance.now())
   }
-  from.on("data", (bytes) => {
-    from.pause()
-    later(() => void to.write(bytes))
-    // One at a time would be a slow link as well; this one is only long.
-    from.resume()
-  })
+  from.on("data", (bytes) => later(() => void to.write(bytes)))
   from.on("end", () => later(() => void to.end()))
   from.on("close", () => later(() => void to.destroy()))
 }

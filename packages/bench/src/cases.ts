@@ -179,6 +179,8 @@ const one = (size: number): Make => (folder) => Content.image(folder, [size])
 const platforms: Make = (folder) => Content.index(folder, 5, Array.from({ length: 20 }, () => 2000))
 const many: Make = (folder) => Content.index(folder, 50, Array.from({ length: 100 }, () => 1000))
 const indexOf = (images: number): Make => (folder) => Content.index(folder, images, [1000])
+/** Those that copy indexes. */
+const clients = ["effect-oci", "crane", "regctl", "oras", "skopeo"]
 const registries = ["effect-oci", "registry", "ggcr-registry"]
 const two = ["effect-oci", "crane"]
 
@@ -189,23 +191,35 @@ export const cases: Readonly<Record<string, Case>> = {
     rounds: 5,
     prepare: copy((folder) => Content.image(folder, Array.from({ length: 8 }, () => 64 * MiB)))
   },
-  "copy-5x20": { title: "Copy of 5 platforms of 20 small layers", rounds: 5, prepare: copy(platforms) },
+  "copy-5x20": { title: "Copy of 5 platforms of 20 small layers", rounds: 5, tools: clients, prepare: copy(platforms) },
   "copy-5x20-50ms": {
     title: "Copy of 5 platforms of 20 small layers, 50 ms from either registry",
     rounds: 3,
+    tools: clients,
     prepare: copy(platforms, 50)
   },
-  again: { title: "The same copy once more, all being there", rounds: 5, prepare: copyAgain(platforms) },
+  again: {
+    title: "The same copy once more, all being there",
+    rounds: 5,
+    tools: clients,
+    prepare: copyAgain(platforms)
+  },
   "again-50ms": {
     title: "The same copy once more, all being there, 50 ms from either registry",
     rounds: 5,
+    tools: clients,
     prepare: copyAgain(platforms, 50)
   },
   "pull-1g": { title: "Pull of 1 GiB into an OCI layout", rounds: 5, prepare: pull(one(1024 * MiB)) },
   "push-1g": { title: "Push of 1 GiB from an OCI layout", rounds: 5, prepare: push(one(1024 * MiB)) },
-  "copy-5000": { title: "Copy of 5,000 blobs of 1,000 bytes, in 50 images", rounds: 3, prepare: copy(many) },
+  "copy-5000": {
+    title: "Copy of 5,000 blobs of 1,000 bytes, in 50 images",
+    rounds: 3,
+    tools: clients,
+    prepare: copy(many)
+  },
   "tags-100k": { title: "List of 100,000 tags", rounds: 5, prepare: tags(100_000) },
-  "index-1000": { title: "Copy of an index of 1,000 images", rounds: 3, prepare: copy(indexOf(1000)) },
+  "index-1000": { title: "Copy of an index of 1,000 images", rounds: 3, tools: clients, prepare: copy(indexOf(1000)) },
   digest: { title: "Start-up: `digest` of a tag", rounds: 20, prepare: digest(one(1000)) },
   "serve-push-1g": {
     title: "Registries: a push of 1 GiB by crane",

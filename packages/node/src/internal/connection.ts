@@ -23,8 +23,10 @@ export interface Connection {
   readonly destroy: () => void
 }
 
+/** Most replies are small. */
+const firstSize = 16 * 1024
 /** Large enough that a blob costs few turns of the loop, small enough for the caches of the processor. */
-const bufferSize = 512 * 1024
+const largestSize = 512 * 1024
 
 export interface Options {
   /** In milliseconds. */
@@ -41,7 +43,7 @@ export const open = (
   tell: (connected: Connection | Error) => void
 ): () => void => {
   // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
-  const buffer = new Uint8Array(bufferSize)
+  let buffer = new Uint8Array(firstSize)
   let reader: ((event: Event) => void) | undefined
   let end: { readonly error: Error | undefined } | undefined
   let isFresh = true
@@ -71,8 +73,10 @@ export const open = (
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
     onread: {
-      buffer,
+      buffer: () => buffer,
       callback: (length: number, bytes: Uint8Array) => {
+        // What was full was too small. The one before stays whoever's it was lent to.
+        if (length === bytes.length && length < largestSize) buffer = new Uint8Array(Math.min(4 * length, largestSize))
         // Bytes that nobody asked for stand where the next reply will be looked for.
         if (reader === undefined) socket.destroy(closed("bytes came that belong to no reply"))
         else tellReader(bytes.subarray(0, length))
