@@ -55,12 +55,16 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
     for (const wake of waiting) wake()
   }
 
-  const changes = (reading: Reading<E>): Effect.Effect<void> =>
-    Effect.callback<void>((resume) => {
+  /** The next change after this call, not after whenever it is run: nobody misses one that comes in between. */
+  const changes = (reading: Reading<E>): Effect.Effect<void> => {
+    const { changed } = reading
+    return Effect.callback<void>((resume) => {
       const wake = () => resume(Effect.void)
-      reading.changed.add(wake)
-      return Effect.sync(() => reading.changed.delete(wake))
+      if (reading.changed !== changed) return wake()
+      changed.add(wake)
+      return Effect.sync(() => changed.delete(wake))
     })
+  }
 
   /** Where the one is who is furthest behind: whoever is still to come is at the beginning. */
   const least = (reading: Reading<E>): number =>
@@ -124,11 +128,30 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
     reading.isHeld = isHeld
   }
 
-  const join = (reading: Reading<E>): Reader => {
+  const begin = (others: Others): Reading<E> => ({
+    chunks: [],
+    readers: new Set(),
+    others,
+    isOpen: true,
+    isHeld: false,
+    start: 0,
+    end: 0,
+    exit: undefined,
+    changed: new Set(),
+    fiber: undefined
+  })
+
+  /** In one step with the choice of the reading: it may be over a moment later. */
+  const join = (others: Others) => {
+    others.arrive()
+    const isNew = current === undefined || current.start > 0 ||
+      current.exit !== undefined && Exit.isFailure(current.exit)
+    const reading = isNew ? begin(others) : current!
+    current = reading
     const reader: Reader = { at: 0, isAlong: true }
     hold(reading, false)
     reading.readers.add(reader)
-    return reader
+    return { isNew, reading, reader }
   }
 
   /** Whoever leaves last ends the reading; what is small is held for those that are still to come. */
@@ -166,29 +189,14 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
 
   const along = (others: Others): Stream.Stream<Uint8Array, E> =>
     Stream.unwrap(Effect.gen(function*() {
-      others.arrive()
-      const isNew = current === undefined || current.start > 0 ||
-        current.exit !== undefined && Exit.isFailure(current.exit)
-      const reading: Reading<E> = isNew
-        ? {
-          chunks: [],
-          readers: new Set(),
-          others,
-          isOpen: true,
-          isHeld: false,
-          start: 0,
-          end: 0,
-          exit: undefined,
-          changed: new Set(),
-          fiber: undefined
-        }
-        : current!
-      current = reading
-      const reader = yield* Effect.acquireRelease(
-        Effect.sync(() => join(reading)),
-        (reader) => leave(reading, reader)
+      const { reader, reading } = yield* Effect.acquireRelease(
+        Effect.tap(
+          Effect.sync(() => join(others)),
+          ({ isNew, reading }) =>
+            isNew ? Effect.map(Effect.forkDetach(pump(reading)), (fiber) => reading.fiber = fiber) : Effect.void
+        ),
+        ({ reader, reading }) => leave(reading, reader)
       )
-      if (isNew) reading.fiber = yield* Effect.forkDetach(pump(reading))
       const pull = Stream.fromPull<Uint8Array, E, never, never, never>(
         Effect.succeed(Effect.suspend((): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E> =>
           reader.isAlong ? next(reading, reader) : Cause.done()
