@@ -102,22 +102,24 @@ const part = (
     return Stream.unwrap(Effect.map(
       Retry.policy(() => received),
       (policy) =>
-        Stream.suspend(() => open(repository, descriptor, received, to)).pipe(
-          Stream.mapArray((chunks) => {
-            for (const chunk of chunks) received += chunk.length
-            return chunks
-          }),
-          // Not every end of a body says how long it was to be.
-          Stream.concat(
-            Stream.suspend(() => received < to ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty)
-          ),
-          // A mirror that broke off is not asked for the rest.
-          Stream.tapError(() =>
-            Effect.flatMap(Transport, (transport) => transport.distrust(repository, descriptor.digest))
-          ),
-          Stream.retry(policy),
-          Stream.provideService(RetryPolicy.Answer, Retry.answered)
-        )
+        // There is no range of nothing: where all had come before it broke off, or is there already, nobody is asked.
+        Stream.suspend(() => received === to && to > 0 ? Stream.empty : open(repository, descriptor, received, to))
+          .pipe(
+            Stream.mapArray((chunks) => {
+              for (const chunk of chunks) received += chunk.length
+              return chunks
+            }),
+            // Not every end of a body says how long it was to be.
+            Stream.concat(
+              Stream.suspend(() => received < to ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty)
+            ),
+            // A mirror that broke off is not asked for the rest.
+            Stream.tapError(() =>
+              Effect.flatMap(Transport, (transport) => transport.distrust(repository, descriptor.digest))
+            ),
+            Stream.retry(policy),
+            Stream.provideService(RetryPolicy.Answer, Retry.answered)
+          )
     ))
   })
 

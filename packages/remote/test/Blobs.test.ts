@@ -94,6 +94,17 @@ describe("Blobs", () => {
       }))
   })
 
+  describe("get", () => {
+    it.effect("asks for nothing where all is there already", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        const { made, result } = yield* requestsOf(
+          Stream.mkUint8Array(Blobs.get(app, descriptor, descriptor.size))
+        )
+        assert.deepStrictEqual([result.length, made.length], [0, 0])
+      }).pipe(Effect.provide(layer())))
+  })
+
   describe("Remote.blob", () => {
     it.effect("reads the whole, a rest, or several parts at once, and refuses what is beyond", () =>
       Effect.gen(function*() {
