@@ -64,7 +64,8 @@ export interface Context {
    */
   readonly needs: ReadonlyArray<Written>
   /**
-   * Repositories to which this run has written the same, or found it there.
+   * Repositories that have the same: some of those to which this run has written it or where it was found, and the node's
+   * own.
    */
   readonly mountFrom: ReadonlyArray<Repository.Repository>
   /**

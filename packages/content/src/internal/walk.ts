@@ -66,6 +66,9 @@ export const mountable = (
     onSome: (own) => from.filter(({ path, registry }) => registry.name === own.registry.name && path !== own.path)
   })
 
+/** Enough to choose from: a base layer may be in as many repositories as a registry has, and each of them would look at all. */
+const mostMounts = 8
+
 /** Whether `to` is among what `from` leads to, directly or not. */
 const leadsTo = (from: Entry, to: Entry): boolean => {
   const seen = new Set<Entry>()
@@ -310,11 +313,12 @@ export const walk = Effect.fnUntraced(function*(
       entry.elder === undefined ? Effect.void : Effect.ignore(Deferred.await(entry.elder.there))
 
     const mountFrom = (entry: Entry): ReadonlyArray<Repository.Repository> => {
-      const others = (siblings(entry.node, entry.target) ?? []).filter(({ written }) => written !== undefined)
-      return mountable(entry.target, [
-        ...others.flatMap(({ target }) => Option.toArray(target.repository)),
-        ...entry.node.mountFrom
-      ])
+      const found: Array<Repository.Repository> = []
+      for (const { target, written } of siblings(entry.node, entry.target) ?? []) {
+        if (written !== undefined) found.push(...Option.toArray(target.repository))
+        if (found.length >= mostMounts) break
+      }
+      return mountable(entry.target, [...found, ...entry.node.mountFrom])
     }
 
     /** Other targets for the same node; one that waits for an elder does not read. */
