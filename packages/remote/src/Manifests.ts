@@ -190,10 +190,7 @@ export const put = Effect.fn("Manifests.put")(function*(
     body: HttpClientRequest.empty.pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType)).body
   })
   yield* ResponseBody.discard(response)
-  const said = response.headers["docker-content-digest"]
-  if (said !== undefined && said.startsWith(`${Digest.algorithm(descriptor.digest)}:`) && said !== descriptor.digest) {
-    return yield* Request.mismatch(response, `the registry stored ${said} in place of ${descriptor.digest}`)
-  }
+  yield* Request.isWhatWasSent(response, descriptor.digest)
   return {
     hasReferrers: response.headers["oci-subject"] !== undefined,
     tags: (response.headers["oci-tag"] ?? "").split(",").map((tag) => tag.trim()).filter((tag) => tag !== "")

@@ -128,7 +128,7 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     if (response === undefined) return false
     yield* ResponseBody.discard(response)
     if (response.status !== 201) return false
-    yield* Session.isWhatWasSent(response, descriptor)
+    yield* Request.isWhatWasSent(response, descriptor.digest)
     return true
   })
 

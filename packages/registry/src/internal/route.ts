@@ -34,8 +34,7 @@ export const target = (url: string): Target => {
 
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
-export const isName = (text: string): boolean =>
-  text.length <= 255 && text.split("/").every((part) => component.test(part))
+const isName = (text: string): boolean => text.length <= 255 && text.split("/").every((part) => component.test(part))
 
 export const parse = (path: string): Route => {
   if (path === "/v2/" || path === "/v2") return { _tag: "Ping" }

@@ -50,7 +50,7 @@ export const first = Effect.fnUntraced(function*(
     }).pipe(Effect.catchIf((error) => !mayPass(error), () => Effect.undefined))
     candidates.shift()
     if (response?.status === 201) {
-      yield* Session.isWhatWasSent(response, { digest })
+      yield* Request.isWhatWasSent(response, digest)
       return true
     }
     if (session === undefined || candidates.length === 0) continue

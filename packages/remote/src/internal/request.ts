@@ -1,6 +1,7 @@
 /**
  * What all endpoint families share: a client for a repository, and failures with their request.
  */
+import * as Digest from "@effect-oci/name/Digest"
 import type * as Registry from "@effect-oci/name/Registry"
 import type * as Repository from "@effect-oci/name/Repository"
 import * as AccessScope from "@effect-oci/transport/AccessScope"
@@ -49,6 +50,17 @@ export const violation = (response: HttpClientResponse.HttpClientResponse, detai
 
 export const mismatch = (response: HttpClientResponse.HttpClientResponse, detail: string): RegistryError =>
   failure(response, new ContentMismatch({ detail }))
+
+/** Fails where the registry says that it has stored something else. Of another algorithm than ours it says nothing. */
+export const isWhatWasSent = (
+  response: HttpClientResponse.HttpClientResponse,
+  digest: Digest.Digest
+): Effect.Effect<void, RegistryError> => {
+  const said = response.headers["docker-content-digest"]
+  return said === undefined || said === digest || !said.startsWith(`${Digest.algorithm(digest)}:`)
+    ? Effect.void
+    : Effect.fail(mismatch(response, `the registry stored ${said} in place of ${digest}`))
+}
 
 export const isNotFound = (error: RegistryError): boolean => error.reason._tag === "NotFound"
 

@@ -22,7 +22,7 @@ import * as Stream from "effect/Stream"
 import * as Request from "./request.ts"
 import * as Retry from "./retry.ts"
 
-export type Client = HttpClient.HttpClient.With<RegistryError>
+type Client = HttpClient.HttpClient.With<RegistryError>
 
 /** A session as the registry has last told of it. */
 export interface Session {
@@ -192,21 +192,10 @@ export const complete = Effect.fnUntraced(function*<E, R>(
       : HttpBody.stream(stream, octets, left)
   }))))
   yield* ResponseBody.discard(response)
-  yield* isWhatWasSent(response, descriptor)
+  yield* Request.isWhatWasSent(response, descriptor.digest)
 })
 
 export const octets = "application/octet-stream"
-
-/** What the registry says it has stored, where it says so. */
-export const isWhatWasSent = (
-  response: HttpClientResponse.HttpClientResponse,
-  { digest }: Pick<Descriptor.Descriptor, "digest">
-): Effect.Effect<void, RegistryError> => {
-  const said = response.headers["docker-content-digest"]
-  return said === undefined || said === digest || !said.startsWith(digest.slice(0, digest.indexOf(":") + 1))
-    ? Effect.void
-    : Effect.fail(Request.mismatch(response, `the registry stored ${said} in place of ${digest}`))
-}
 
 /** The most that goes in one request, in bytes: what a registry forgets of one that breaks off is no more than this. */
 const most = 1024 * 1024 * 1024

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 const smallest = 64 * 1024
 const largest = 512 * 1024
 
-export interface Blocks<E> {
+interface Blocks<E> {
   /** Copies the bytes: they may be used again by whoever gave them. */
   readonly add: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>
   /** Writes what is left. */
