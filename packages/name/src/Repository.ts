@@ -67,9 +67,13 @@ const maxLength = 255
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
 const syntax = new RegExp(`^${component}(?:/${component})*$`)
 
-const rule = (path: string): string | undefined => {
+/** As it is kept: Docker Hub's official images have a folder that nobody writes. */
+const fullPath = (registry: Registry.Registry, path: string): string =>
+  registry.name === Registry.dockerHub.name && !path.includes("/") ? `library/${path}` : path
+
+const rule = (registry: Registry.Registry, path: string): string | undefined => {
   if (path === "") return "must not be empty"
-  if (path.length > maxLength) return `must be at most ${maxLength} characters`
+  if (fullPath(registry, path).length > maxLength) return `must be at most ${maxLength} characters`
   if (syntax.test(path)) {
     return /^[a-f0-9]{64}$/.test(path)
       ? "must not be 64 hex characters, as an image id is"
@@ -94,7 +98,7 @@ const fromParts = (
   path: string,
   input: string
 ): Result.Result<Repository, NameError> => {
-  const broken = rule(path)
+  const broken = rule(registry, path)
   if (broken !== undefined) {
     const meant = path.length > 512
       ? ""
@@ -105,11 +109,11 @@ const fromParts = (
         kind: "Repository",
         input,
         detail: broken,
-        ...(rule(meant) === undefined && input.endsWith(path) ? { suggestion } : {})
+        ...(rule(registry, meant) === undefined && input.endsWith(path) ? { suggestion } : {})
       })
     )
   }
-  const full = registry.name === Registry.dockerHub.name && !path.includes("/") ? `library/${path}` : path
+  const full = fullPath(registry, path)
   return Result.succeed(
     Object.assign(Object.create(proto), { registry, path: full, name: `${registry.name}/${full}` })
   )
