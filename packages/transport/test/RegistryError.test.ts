@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import * as Failure from "../src/internal/failure.ts"
+import * as RegistryError from "../src/RegistryError.ts"
+
+const {
+  ContentMismatch,
+  Denied,
+  InternalAddress,
+  NoCredentials,
+  NotFound,
+  ProtocolViolation,
+  RateLimited,
+  Rejected,
+  SessionLost,
+  Unauthorized,
+  Unavailable,
+  Unreachable,
+  Unsupported
+} = RegistryError
+
+const url = "https://a.test/v2/app/manifests/1"
+const fail = (reason: RegistryError.Reason, method = "GET") => new RegistryError.RegistryError({ method, url, reason })
+
+const said = (status: number, ...diagnostics: ReadonlyArray<RegistryError.Diagnostic>) => ({ status, diagnostics })
+const unauthorized = { ...said(401), challenges: [], identified: false }
+const unreachable = { detail: "connect ECONNREFUSED", code: "ECONNREFUSED", transient: true }
+
+/** Each reason, its words, whether it may pass, and its status. */
+const reasons: ReadonlyArray<readonly [RegistryError.Reason, string, boolean, number | undefined]> = [
+  [new Unauthorized(unauthorized), "401 authentication required", false, 401],
+  [new Denied(said(403)), "403 access denied", false, 403],
+  [new NotFound(said(404)), "404 not found", false, 404],
+  [new RateLimited({ ...said(429), retryAfter: undefined }), "429 too many requests", true, 429],
+  [new Unavailable({ ...said(503), retryAfter: undefined }), "503 registry unavailable", true, 503],
+  [new Unsupported(said(405)), "405 not supported by this registry", false, 405],
+  [new Rejected(said(400)), "400 refused", false, 400],
+  [new SessionLost(said(416)), "416 upload session lost", true, 416],
+  [new Unreachable(unreachable), "connect ECONNREFUSED", true, undefined],
+  [new Unreachable({ ...unreachable, transient: false }), "connect ECONNREFUSED", false, undefined],
+  [new ProtocolViolation({ detail: "no digest" }), "no digest", false, undefined],
+  [
+    new InternalAddress({ host: "evil.test", address: "10.0.0.1" }),
+    "evil.test is at the internal address 10.0.0.1",
+    false,
+    undefined
+  ],
+  [new ContentMismatch({ detail: "other bytes" }), "other bytes", false, undefined],
+  [new NoCredentials({ detail: "no such helper" }), "no such helper", false, undefined]
+]
+
+describe("RegistryError", () => {
+  for (const [reason, words, isRetryable, status] of reasons) {
+    it(`says of ${reason._tag}: ${words}; ${isRetryable ? "it may pass" : "it stays"}`, () => {
+      const error = fail(reason)
+      assert.strictEqual(error.message, `GET ${url}: ${words}`)
+      assert.strictEqual(error.isRetryable, isRetryable)
+      assert.strictEqual(error.status, status)
+      assert.isUndefined(error.retryAfter)
+    })
+  }
+
+  it("has a row above for each reason", () => {
+    assert.deepStrictEqual(
+      new Set(reasons.map(([{ _tag }]) => _tag)),
+      new Set(RegistryError.Reason.members.map(({ fields }) => fields._tag.schema.literal))
+    )
+  })
+
+  describe("message", () => {
+    it("has the registry's own codes and words, where it says any", () => {
+      const about = said(
+        403,
+        { code: "DENIED", message: "quota exceeded", detail: null },
+        { code: "UNKNOWN", message: "", detail: {} }
+      )
+      assert.strictEqual(fail(new Denied(about)).message, `GET ${url}: 403 DENIED: quota exceeded; UNKNOWN`)
+    })
+
+    it("says how long the registry asks to be left alone", () => {
+      for (const Reason of [RateLimited, Unavailable]) {
+        const error = fail(new Reason({ ...said(429), retryAfter: Duration.seconds(90) }))
+        assert.match(error.message, /, asks to wait 1m 30s$/)
+        assert.deepStrictEqual(error.retryAfter, Duration.seconds(90))
+      }
+    })
+
+    it("has no secret of the URL that the request was to", () => {
+      const signed = "https://ann:canary-password@cdn.test/blob?X-Sig=canary-sig&digest=sha256:aa#canary-fragment"
+      const error = Failure.make("GET", signed, new NotFound(said(404)))
+      assert.strictEqual(error.message, "GET https://cdn.test/blob?X-Sig=…&digest=sha256:aa: 404 not found")
+      assert.notInclude(`${error.stack} ${JSON.stringify(error)} ${error.url}`, "canary")
+    })
+  })
+
+  describe("hint", () => {
+    const table: ReadonlyArray<readonly [string, string, RegistryError.Reason, string | undefined]> = [
+      ["one who said nothing", "GET", new Unauthorized(unauthorized), "No credentials were sent: none are known"],
+      [
+        "one who was refused",
+        "GET",
+        new Unauthorized({ ...unauthorized, identified: true }),
+        "The credentials were refused; log in again."
+      ],
+      [
+        "one whose credentials were kept back",
+        "GET",
+        new Unauthorized({ ...unauthorized, withheld: "auth.test" }),
+        "If auth.test is the registry's token server, pair them (EFFECT_OCI_TOKEN_SERVERS)."
+      ],
+      ["one who deletes where nothing is deleted", "DELETE", new Unsupported(said(405)), "does not delete here"],
+      ["one who asks for what is not there", "PATCH", new Unsupported(said(501)), "does not support it, for anybody"],
+      [
+        "one who misspelled a registry",
+        "GET",
+        new Unreachable({ ...unreachable, code: "ENOTFOUND" }),
+        "Check the name of the registry."
+      ],
+      [
+        "one who speaks TLS to plain http",
+        "GET",
+        new Unreachable({ ...unreachable, code: "ERR_SSL_WRONG_VERSION_NUMBER" }),
+        "EFFECT_OCI_PLAIN_HTTP"
+      ],
+      ["one who was only unlucky", "GET", new Unreachable(unreachable), undefined],
+      [
+        "one who was led inside",
+        "GET",
+        new InternalAddress({ host: "cdn.corp", address: "10.0.0.1" }),
+        "If cdn.corp is yours, name it (EFFECT_OCI_INTERNAL)."
+      ],
+      ["one who sees no reason, since HEAD has none", "HEAD", new Denied(said(403)), "GET says why"],
+      ["one who asked whether it is there", "HEAD", new NotFound(said(404)), undefined],
+      ["one who knows the reason", "GET", new Denied(said(403)), undefined],
+      ["one whose HEAD got no reply", "HEAD", new ProtocolViolation({ detail: "x" }), undefined]
+    ]
+    for (const [who, method, reason, hint] of table) {
+      it(`helps ${who}${hint === undefined ? " with nothing" : ""}`, () => {
+        const error = fail(reason, method)
+        if (hint === undefined) assert.isUndefined(error.hint)
+        else assert.include(error.hint, hint)
+      })
+    }
+  })
+
+  it("is known by its mark, not by its looks", () => {
+    const error = fail(new NotFound(said(404)))
+    assert.isTrue(RegistryError.isRegistryError(error))
+    for (const other of [undefined, null, new Error("x"), "RegistryError", { _tag: "RegistryError" }]) {
+      assert.isFalse(RegistryError.isRegistryError(other))
+    }
+  })
+
+  it("goes through JSON and comes back", () => {
+    for (const [reason] of reasons) {
+      const json = JSON.parse(
+        JSON.stringify(Schema.encodeSync(Schema.toCodecJson(RegistryError.RegistryError))(fail(reason)))
+      )
+      const back = Schema.decodeSync(Schema.toCodecJson(RegistryError.RegistryError))(json)
+      assert.strictEqual(back.message, fail(reason).message)
+      assert.strictEqual(back.isRetryable, fail(reason).isRetryable)
+    }
+  })
+})
