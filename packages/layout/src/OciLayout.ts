@@ -133,11 +133,11 @@ export const open = Effect.fn("OciLayout.open")(function*(
   )
 
   /** The bytes of a file, read into one buffer again and again. */
-  const read = (file: string, offset: number) =>
+  const read = (file: string, offset: number, size: number) =>
     fs.open(file, { flag: "r" }).pipe(
       Effect.tap((open) => open.seek(BigInt(offset), "start")),
       Effect.map((open): Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, PlatformError.PlatformError> => {
-        const buffer = new Uint8Array(chunkSize)
+        const buffer = new Uint8Array(Math.max(1, Math.min(chunkSize, size - offset)))
         return Effect.flatMap(
           open.read(buffer),
           (size) => Number(size) === 0 ? Cause.done() : Effect.succeed([buffer.subarray(0, Number(size))] as const)
@@ -158,7 +158,10 @@ export const open = Effect.fn("OciLayout.open")(function*(
           reason: new SizeMismatch({ digest: descriptor.digest, expected: descriptor.size, actual: size.value })
         })
       }
-      return Stream.mapError(read(fileOf(descriptor.digest), offset), Failure.from("read", location, descriptor.digest))
+      return Stream.mapError(
+        read(fileOf(descriptor.digest), offset, descriptor.size),
+        Failure.from("read", location, descriptor.digest)
+      )
     })).pipe(Verify.stream(descriptor, { location, offset }))
 
   const writers = yield* Semaphore.make(1)
