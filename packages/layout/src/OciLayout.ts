@@ -252,12 +252,11 @@ export const open = Effect.fn("OciLayout.open")(function*(
     isReferrer: (descriptor) => Effect.map(referrerAt(plain(descriptor)), Option.isSome),
     referrers: (subject) =>
       Stream.unwrap(Effect.map(index, ({ manifests }) =>
-        Stream.fromIterable(manifests).pipe(
+        // One that has several names is one all the same.
+        Stream.fromIterable(new Map(manifests.map((entry) => [entry.digest, entry])).values()).pipe(
           Stream.mapEffect((entry) => referrerAt(plain(entry))),
           Stream.filter((referrer) => Option.isSome(referrer) && referrer.value.subject === subject),
-          Stream.map((referrer) => Option.getOrThrow(referrer).descriptor),
-          // One that has several names is one all the same.
-          Stream.changesWith((a, b) => a.digest === b.digest)
+          Stream.map((referrer) => Option.getOrThrow(referrer).descriptor)
         ))),
     // Without a name, for what it is about leads to it. Its annotations stay with it: one of them could be a name.
     refer: Effect.fnUntraced(function*(_, { annotations: _annotations, ...referrer }) {

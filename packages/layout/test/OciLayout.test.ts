@@ -91,6 +91,15 @@ describe("OciLayout", () => {
         assert.isTrue(back.contents.has(sbom.digest))
         // A second time there is nothing to do.
         assert.strictEqual((yield* Copy.copy(store, layout, root, { tags: [v1], follow })).sent, 0)
+        // Named twice, with another referrer in between, it is listed once.
+        const signature = yield* store.add(
+          MediaType.ociManifest,
+          json({ schemaVersion: 2, mediaType: MediaType.ociManifest, config: empty, layers: [empty], subject: about })
+        )
+        yield* Copy.copy(store, layout, signature, { tags: [Tag.parseUnsafe("signature")] })
+        yield* layout.tag(sbom, Tag.parseUnsafe("sbom"))
+        const all = yield* Stream.runCollect(layout.referrers!(root.digest))
+        assert.sameMembers(all.map(({ digest }) => digest), [sbom.digest, signature.digest])
       }))
 
     it.effect("has one entry for a name, and the last one counts", () =>
