@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import * as Known from "./internal/known.ts"
 import * as Mount from "./internal/mount.ts"
+import * as Pieces from "./internal/pieces.ts"
 import * as Request from "./internal/request.ts"
 import * as Retry from "./internal/retry.ts"
 import * as Session from "./internal/session.ts"
@@ -275,7 +276,7 @@ const streamed = Effect.fnUntraced(function*<E, R>(
   })
 
   return yield* Effect.gen(function*() {
-    yield* Stream.runForEach(Session.chunked(body, session.chunkSize), send)
+    yield* Stream.runForEach(Pieces.chunked(body, session.chunkSize), send)
     const descriptor = { mediaType: Session.octets, digest: hasher.digest(), size: size + last.length }
     yield* resumed(
       last,

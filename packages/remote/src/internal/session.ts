@@ -7,8 +7,6 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import { isRegistryError, RegistryError, SessionLost } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -16,9 +14,9 @@ import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
-import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Pieces from "./pieces.ts"
 import * as Request from "./request.ts"
 import * as Retry from "./retry.ts"
 
@@ -211,7 +209,7 @@ export const sendRest = <E, R>(
 ): Effect.Effect<void, E | RegistryError, R> =>
   Effect.scopedWith(Effect.fnUntraced(function*(scope): Effect.fn.Return<void, E | RegistryError, R> {
     const { reveal, stream } = yield* tapped(body)
-    const next = pieces(yield* Scope.provide(Stream.toPull(stream), scope))
+    const next = Pieces.taker(yield* Scope.provide(Stream.toPull(stream), scope))
     while (session.offset < descriptor.size) {
       const length = Math.min(descriptor.size - session.offset, limit)
       yield* reveal(patch(client, session, length, {
@@ -221,36 +219,6 @@ export const sendRest = <E, R>(
       told(session.offset)
     }
   }))
-
-/** Hands a stream on in pieces of so many bytes; one begins with what the one before it has left of a chunk. */
-const pieces = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>) => {
-  let held: ReadonlyArray<Uint8Array> = []
-  return (length: number): Stream.Stream<Uint8Array, E> =>
-    Stream.fromPull(Effect.sync(() => {
-      let left = length
-      const take = (chunks: ReadonlyArray<Uint8Array>) => {
-        const taken: Array<Uint8Array> = []
-        const rest: Array<Uint8Array> = []
-        for (const chunk of chunks) {
-          const part = chunk.subarray(0, left)
-          left -= part.length
-          if (part.length > 0) taken.push(part)
-          if (part.length < chunk.length) rest.push(chunk.subarray(part.length))
-        }
-        held = rest
-        return taken
-      }
-      const step: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E> = Effect.suspend(() =>
-        left === 0
-          ? Cause.done()
-          : Effect.flatMap(held.length > 0 ? Effect.succeed(held) : pull, (chunks) => {
-            const taken = take(chunks)
-            return Arr.isReadonlyArrayNonEmpty(taken) ? Effect.succeed(taken) : step
-          })
-      )
-      return step
-    }))
-}
 
 /** Sends a stream in chunks, and gives the last one, if it is a short one, for the request that closes the session. */
 export const sendChunks = <E, R>(
@@ -267,7 +235,7 @@ export const sendChunks = <E, R>(
       yield* sendChunk(client, session, chunk)
       told(session.offset)
     })
-    return Effect.map(Stream.runForEach(chunked(body, session.chunkSize), send), () => last)
+    return Effect.map(Stream.runForEach(Pieces.chunked(body, session.chunkSize), send), () => last)
   })
 
 export const sendChunk = (client: Client, session: Session, chunk: Uint8Array): Effect.Effect<void, RegistryError> =>
@@ -302,33 +270,3 @@ export const cancel = (client: Client, session: Session): Effect.Effect<void> =>
     Effect.ignore
   )
 }
-
-/** Chunks of exactly `size` bytes, but for the last. The buffer is reused: a chunk is valid until the next is pulled. */
-export const chunked = <E, R>(self: Stream.Stream<Uint8Array, E, R>, size: number): Stream.Stream<Uint8Array, E, R> =>
-  Stream.transformPull(self, (pull) =>
-    Effect.sync(() => {
-      const buffer = new Uint8Array(size)
-      let held = 0
-      let rest: ReadonlyArray<Uint8Array> | undefined = []
-      const take = () => {
-        const chunk: Arr.NonEmptyReadonlyArray<Uint8Array> = [buffer.subarray(0, held)]
-        held = 0
-        return Effect.succeed(chunk)
-      }
-      const next: typeof pull = Effect.suspend(() => {
-        while (rest !== undefined && rest.length > 0) {
-          const [first, ...others] = rest
-          const part = first!.subarray(0, size - held)
-          buffer.set(part, held)
-          held += part.length
-          rest = part.length === first!.length ? others : [first!.subarray(part.length), ...others]
-          if (held === size) return take()
-        }
-        if (rest === undefined) return held === 0 ? Cause.done() : take()
-        return Effect.flatMap(Pull.catchDone(pull, () => Effect.undefined), (chunks) => {
-          rest = chunks
-          return next
-        })
-      })
-      return next
-    }))
