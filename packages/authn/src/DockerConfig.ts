@@ -12,6 +12,7 @@ import { AuthnError } from "./AuthnError.ts"
 import * as Credential from "./Credential.ts"
 import type * as CredentialHelper from "./CredentialHelper.ts"
 import * as CredentialKey from "./CredentialKey.ts"
+import * as Json from "./internal/json.ts"
 import type { Resolve } from "./Keychain.ts"
 
 /**
@@ -65,9 +66,6 @@ export interface Options {
   readonly wildcards?: boolean | undefined
 }
 
-const isObject = (u: unknown): u is { readonly [key: string]: unknown } =>
-  typeof u === "object" && u !== null && !Array.isArray(u)
-
 const textOf = (u: unknown): string | undefined => typeof u === "string" && u !== "" ? u : undefined
 
 /**
@@ -104,7 +102,7 @@ export const parse = (
       return Result.fail(malformed("it is not JSON"))
     }
   }
-  if (!isObject(json)) return Result.fail(malformed("it is not a JSON object"))
+  if (!Json.isObject(json)) return Result.fail(malformed("it is not a JSON object"))
   const entries = new Map<string, Entry>()
   for (const [key, value] of entriesOf(json, "auths")) {
     const normalized = CredentialKey.normalize(key, options)
@@ -131,12 +129,12 @@ const isEmpty = (entry: Result.Result<Credential.Credential, AuthnError>): boole
 
 const entriesOf = (json: { readonly [key: string]: unknown }, key: string): ReadonlyArray<[string, unknown]> => {
   const value = Object.hasOwn(json, key) ? json[key] : undefined
-  return isObject(value) ? Object.entries(value) : []
+  return Json.isObject(value) ? Object.entries(value) : []
 }
 
 /** The credential of an entry, or what is wrong with it. */
 const entryOf = (entry: unknown): Credential.Credential | string => {
-  if (!isObject(entry)) return "is not an object"
+  if (!Json.isObject(entry)) return "is not an object"
   const identityToken = textOf(entry["identitytoken"])
   const registryToken = textOf(entry["registrytoken"])
   const auth = textOf(entry["auth"])

@@ -9,12 +9,10 @@ import * as Result from "effect/Result"
 import { AuthnError } from "./AuthnError.ts"
 import * as Credential from "./Credential.ts"
 import * as DockerConfig from "./DockerConfig.ts"
+import * as Json from "./internal/json.ts"
 import * as Keychain from "./Keychain.ts"
 
-const isObject = (u: unknown): u is { readonly [key: string]: unknown } =>
-  typeof u === "object" && u !== null && !Array.isArray(u)
-
-const own = (u: unknown, key: string): unknown => isObject(u) && Object.hasOwn(u, key) ? u[key] : undefined
+const own = (u: unknown, key: string): unknown => Json.isObject(u) && Object.hasOwn(u, key) ? u[key] : undefined
 
 /**
  * The keychain of pull secrets: `Secret` objects as parsed JSON, lists of them, or their `data` alone.

@@ -74,7 +74,7 @@ const put = Effect.fnUntraced(function*(
   if (missing !== undefined) {
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }
-  const subject = document._tag === "Opaque" ? undefined : document.subject
+  const subject = subjectOf(document, digest)
   const now = Option.match(yield* storage.manifest(repository, identifier), {
     onNone: () => undefined,
     onSome: (stored) => `"${stored.digest}"`
@@ -82,14 +82,12 @@ const put = Effect.fnUntraced(function*(
   if (!meets(request.headers, now)) return Reply.failure(412, "DENIED", "the manifest is another one by now")
   yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
     tags: tags.flatMap((tag) => Result.isSuccess(tag) ? [tag.success] : []),
-    subject: subject === undefined
-      ? Option.none()
-      : Option.some({ digest: subject.digest, referrer: referrerOf(document, digest) })
+    subject
   })
   const headers = {
     location: `/v2/${repository}/manifests/${digest}`,
     "docker-content-digest": digest,
-    ...(subject === undefined || !referrers ? {} : { "oci-subject": subject.digest })
+    ...(Option.isSome(subject) && referrers ? { "oci-subject": subject.value.digest } : {})
   }
   const response = Reply.empty(201, headers)
   const accepted = byDigest ? query.getAll("tag") : []
