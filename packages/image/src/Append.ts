@@ -6,7 +6,7 @@
 import { ContentError, Invalid } from "@effect-oci/content/ContentError"
 import * as WriteNode from "@effect-oci/content/WriteNode"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
-import type { JsonObject } from "@effect-oci/spec/Json"
+import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,10 +27,8 @@ export interface Options extends WriteNode.ContentOptions {
   /**
    * Changes the config before it is written: its command, its labels.
    */
-  readonly config?: ((config: JsonObject) => JsonObject) | undefined
+  readonly config?: ((config: Json.JsonObject) => Json.JsonObject) | undefined
 }
-
-const encode = (value: JsonObject): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 
 const arrayOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : []
 
@@ -83,18 +81,23 @@ export const layers = Effect.fnUntraced(function*(
     "config",
     base.configType,
     streams,
-    (written) => encode(configOf(base, added, written, options))
+    (written) => Json.format(configOf(base, added, written, options))
   )
-  return WriteNode.computed("image", base.mediaType, [config, ...below, ...streams], ([config, ...written]) =>
-    encode({
-      ...base.manifest,
-      config: Descriptor.toJson(config!.descriptor),
-      // As the base has them, with their annotations and what else stands there.
-      layers: [
-        ...arrayOf(base.manifest["layers"]),
-        ...written.slice(below.length).map(({ descriptor }) => Descriptor.toJson(descriptor))
-      ]
-    }))
+  return WriteNode.computed(
+    "image",
+    base.mediaType,
+    [config, ...below, ...streams],
+    ([config, ...written]) =>
+      Json.format({
+        ...base.manifest,
+        config: Descriptor.toJson(config!.descriptor),
+        // As the base has them, with their annotations and what else stands there.
+        layers: [
+          ...arrayOf(base.manifest["layers"]),
+          ...written.slice(below.length).map(({ descriptor }) => Descriptor.toJson(descriptor))
+        ]
+      })
+  )
 })
 
 const retyped = (node: WriteNode.WriteNode, mediaType: string): WriteNode.WriteNode =>
@@ -113,7 +116,7 @@ const configOf = (
   added: ReadonlyArray<LayerStream>,
   written: ReadonlyArray<WriteNode.Written>,
   options: Options | undefined
-): JsonObject => {
+): Json.JsonObject => {
   const created = options?.created === undefined ? {} : { created: options.created }
   const steps = added.map(({ createdBy }) => ({ ...created, created_by: createdBy ?? "effect-oci append" }))
   const config = {

@@ -55,7 +55,6 @@ export interface OciLayout extends Store {
 
 const chunkSize = 512 * 1024
 const refName = "org.opencontainers.image.ref.name"
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 
 /**
  * Opens a layout folder, or makes one where there is nothing yet. A folder that holds something else is refused.
@@ -82,7 +81,7 @@ export const make = Effect.fn("OciLayout.make")(function*(
     }
     const files = Files.make(fs, path, { location: folder, temporary: path.join(folder, ".tmp") })
     const put = (name: string, value: unknown) =>
-      files.write(name, (append) => append(encode(value)), () => path.join(folder, name))
+      files.write(name, (append) => append(Json.format(value)), () => path.join(folder, name))
     yield* put("index.json", { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] })
     yield* put("oci-layout", { imageLayoutVersion: "1.0.0" })
   }
@@ -173,7 +172,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
       const manifests = Array.isArray(json["manifests"]) ? json["manifests"] : []
       yield* files.write(
         "index.json",
-        (append) => append(encode({ ...json, manifests: change(manifests) })),
+        (append) => append(Json.format({ ...json, manifests: change(manifests) })),
         () => path.join(folder, "index.json")
       )
     }).pipe(

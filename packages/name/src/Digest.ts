@@ -9,6 +9,7 @@ import * as Order_ from "effect/Order"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { NameError } from "./NameError.ts"
+import type * as Tag from "./Tag.ts"
 
 /**
  * The hash algorithms that a digest may use.
@@ -20,7 +21,7 @@ export type Algorithm = "sha256" | "sha512"
 
 const hexLength = new Map<string, number>([["sha256", 64], ["sha512", 128]])
 
-const isDigest = (input: string): boolean => {
+const isValid = (input: string): boolean => {
   const colon = input.indexOf(":")
   const length = hexLength.get(input.slice(0, Math.max(colon, 0)))
   return length !== undefined && input.length === colon + 1 + length && /^[a-f0-9]+$/.test(input.slice(colon + 1))
@@ -33,7 +34,7 @@ const isDigest = (input: string): boolean => {
  * @since 1.0.0
  */
 export const Digest = Schema.String.pipe(
-  Schema.check(Schema.makeFilter(isDigest, { expected: "a sha256 or sha512 digest in lowercase hex" })),
+  Schema.check(Schema.makeFilter(isValid, { expected: "a sha256 or sha512 digest in lowercase hex" })),
   Schema.brand("@effect-oci/name/Digest")
 ).annotate({ identifier: "Digest" })
 
@@ -53,7 +54,7 @@ export type Digest = typeof Digest.Type
  */
 export const parse = (input: string): Result.Result<Digest, NameError> => {
   // Checked right here: this is the boundary at which text becomes a digest.
-  if (isDigest(input)) return Result.succeed(input as Digest)
+  if (isValid(input)) return Result.succeed(input as Digest)
   const colon = input.indexOf(":")
   const algorithm = input.slice(0, Math.max(colon, 0))
   const length = hexLength.get(algorithm)
@@ -65,7 +66,7 @@ export const parse = (input: string): Result.Result<Digest, NameError> => {
       detail: length === undefined
         ? "must start with sha256: or sha512:"
         : `${algorithm} takes exactly ${length} lowercase hex characters`,
-      ...(isDigest(lower) ? { suggestion: lower } : {})
+      ...(isValid(lower) ? { suggestion: lower } : {})
     })
   )
 }
@@ -102,6 +103,14 @@ export const algorithm = (digest: Digest): Algorithm => digest.startsWith("sha25
  * @since 1.0.0
  */
 export const hex = (digest: Digest): string => digest.slice(7)
+
+/**
+ * Which of the two an identifier is: a tag has no colon and a digest always has.
+ *
+ * @category guards
+ * @since 1.0.0
+ */
+export const isDigest = (identifier: Tag.Tag | Digest): identifier is Digest => identifier.includes(":")
 
 /**
  * Orders digests as text.

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Digest from "../src/Digest.ts"
+import * as Tag from "../src/Tag.ts"
 
 const Hex64 = Schema.String.check(Schema.isPattern(/^[a-f0-9]{64}$/))
 const message = (input: string) => Result.getOrThrow(Result.flip(Digest.parse(input))).message
@@ -30,5 +31,10 @@ describe("Digest", () => {
     )
     assert.include(message(`SHA256:${"A".repeat(64)}`), `did you mean "sha256:${"a".repeat(64)}"`)
     assert.include(message("sha256:../../x"), "64 lowercase hex")
+  })
+
+  it("is told from a tag", () => {
+    assert.isTrue(Digest.isDigest(Digest.parseUnsafe(`sha256:${"0".repeat(64)}`)))
+    assert.isFalse(Digest.isDigest(Tag.parseUnsafe(`sha256-${"0".repeat(64)}`)))
   })
 })

@@ -5,6 +5,7 @@
  */
 import * as Hasher from "@effect-oci/content/Hasher"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Platform from "@effect-oci/spec/Platform"
 import * as Effect from "effect/Effect"
@@ -72,8 +73,6 @@ export interface ImageOptions {
   readonly seed?: string | undefined
 }
 
-const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
-
 const part = Effect.fnUntraced(function*(
   mediaType: string,
   bytes: Uint8Array,
@@ -108,7 +107,7 @@ export const image = Effect.fnUntraced(function*(options: ImageOptions = {}): Ef
   const created = "1970-01-01T00:00:00Z"
   const config = yield* part(
     MediaType.ociConfig,
-    json({
+    Json.format({
       created,
       ...platform,
       config: { Env: ["PATH=/bin"], Cmd: ["/bin/app"], Labels: { seed } },
@@ -118,7 +117,7 @@ export const image = Effect.fnUntraced(function*(options: ImageOptions = {}): Ef
   )
   const manifest = yield* part(
     MediaType.ociManifest,
-    json({
+    Json.format({
       schemaVersion: 2,
       mediaType: MediaType.ociManifest,
       config: config.descriptor,
@@ -164,7 +163,7 @@ export const indexOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Content> {
   const root = yield* part(
     MediaType.ociIndex,
-    json({
+    Json.format({
       schemaVersion: 2,
       mediaType: MediaType.ociIndex,
       manifests: members.map((member) => Descriptor.toJson(member.root)),
@@ -195,17 +194,17 @@ export const artifact = Effect.fnUntraced(function*(options: {
   readonly bytes?: Uint8Array | undefined
   readonly annotations?: Readonly<Record<string, string>> | undefined
 }): Effect.fn.Return<Content> {
-  const config = yield* part(MediaType.ociEmpty, json({}))
+  const config = yield* part(MediaType.ociEmpty, Json.format({}))
   const payload = yield* part(
     options.bytes === undefined ? MediaType.ociEmpty : "application/octet-stream",
-    options.bytes ?? json({})
+    options.bytes ?? Json.format({})
   )
   const of = options.subject
   const about = of !== undefined && "root" in of ? of.root : of
   const subject = about && { mediaType: about.mediaType, digest: about.digest, size: about.size }
   const root = yield* part(
     MediaType.ociManifest,
-    json({
+    Json.format({
       schemaVersion: 2,
       mediaType: MediaType.ociManifest,
       artifactType: options.artifactType,

@@ -4,8 +4,7 @@
  * @since 1.0.0
  */
 import * as Hasher from "@effect-oci/content/Hasher"
-import * as DigestModule from "@effect-oci/name/Digest"
-import type * as Digest from "@effect-oci/name/Digest"
+import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Clock from "effect/Clock"
@@ -40,7 +39,7 @@ const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
 
 /** For a digest of another algorithm than the upload was opened for. */
 const digestOfSpool = (start: Hasher.Start, spool: Spool.Spool, wanted: Digest.Digest): Digest.Digest => {
-  const hasher = start(DigestModule.algorithm(wanted))
+  const hasher = start(Digest.algorithm(wanted))
   for (const block of Spool.read(spool)) hasher.update(block)
   return hasher.digest()
 }
@@ -158,7 +157,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     commit: Effect.fnUntraced(function*(repository, id, digest) {
       const { algorithm, hasher, spool } = yield* uploadOf(repository, id)
       uploads.delete(id)
-      const actual = algorithm === DigestModule.algorithm(digest)
+      const actual = algorithm === Digest.algorithm(digest)
         ? hasher.digest()
         : digestOfSpool(start, spool, digest)
       if (actual !== digest) {
@@ -190,7 +189,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       Effect.sync(() => {
         const state = repositories.get(repository)
         if (state === undefined) return false
-        if (!identifier.includes(":")) return state.tags.delete(identifier)
+        if (!Digest.isDigest(identifier)) return state.tags.delete(identifier)
         const digest = digestOf(state, identifier)
         for (const [tag, target] of state.tags) if (target === digest) state.tags.delete(tag)
         for (const referrers of state.referrers.values()) referrers.delete(digest)

@@ -148,9 +148,8 @@ export const make = Effect.fnUntraced(function*(
 
   const manifest: Storage["Service"]["manifest"] = Effect.fnUntraced(function*(repository, identifier) {
     const local = yield* storage.manifest(repository, identifier)
-    const isDigest = identifier.includes(":")
     const source = yield* sourceOf(repository)
-    if (Option.isNone(source) || (isDigest && Option.isSome(local))) {
+    if (Option.isNone(source) || (Digest.isDigest(identifier) && Option.isSome(local))) {
       return Option.map(local, (stored) => note(repository, stored))
     }
     const found = yield* resolve(source.value, repository, identifier)
@@ -158,8 +157,7 @@ export const make = Effect.fnUntraced(function*(
     const { digest } = found.value
     if (Option.isSome(local) && local.value.digest === digest) return Option.some(note(repository, local.value))
     const { stored, subject } = yield* fetch(source.value, found.value)
-    // It has no colon, so it is a tag.
-    yield* storage.putManifest(repository, stored, { tags: isDigest ? [] : [identifier as Tag.Tag], subject })
+    yield* storage.putManifest(repository, stored, { tags: Digest.isDigest(identifier) ? [] : [identifier], subject })
     return Option.some(note(repository, stored))
   })
 

@@ -8,6 +8,7 @@
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import * as WriteNode from "@effect-oci/content/WriteNode"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -46,8 +47,6 @@ export interface Attachment {
   readonly subject?: Descriptor.Descriptor | undefined
 }
 
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
-
 /**
  * What has to be written for an artifact, for a graph.
  *
@@ -58,7 +57,7 @@ export const node = Effect.fnUntraced(function*(
   { annotations, artifactType, blobs = [], subject }: Attachment
 ): Effect.fn.Return<WriteNode.WriteNode> {
   const store = MemoryStore.make("attachment")
-  const empty = yield* store.add(MediaType.ociEmpty, encode({}))
+  const empty = yield* store.add(MediaType.ociEmpty, Json.format({}))
   const config = WriteNode.content(store, empty)
   const layers = yield* Effect.forEach(blobs, ({ annotations, bytes, mediaType }, at) =>
     bytes instanceof Uint8Array
@@ -69,7 +68,7 @@ export const node = Effect.fnUntraced(function*(
   // The specification: what holds nothing has the empty descriptor for a layer.
   const needs = layers.length === 0 ? [config] : [config, ...layers]
   return WriteNode.computed("artifact", MediaType.ociManifest, needs, ([first, ...rest]) =>
-    encode({
+    Json.format({
       schemaVersion: 2,
       mediaType: MediaType.ociManifest,
       artifactType,

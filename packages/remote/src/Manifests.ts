@@ -46,8 +46,6 @@ export const limit = 8 * 1024 * 1024
 
 const accept = MediaType.manifestTypes.join(", ")
 
-const isDigest = (identifier: Tag.Tag | Digest.Digest): identifier is Digest.Digest => identifier.includes(":")
-
 const at = (repository: Repository.Repository, identifier: Tag.Tag | Digest.Digest) =>
   Request.path(repository, `manifests/${identifier}`)
 
@@ -84,8 +82,8 @@ const read = Effect.fnUntraced(function*(
   const mediaType = typeOf(response)
   // The digest of a signed schema 1 manifest is that of what was signed.
   const hashed = mediaType === MediaType.dockerSchema1Signed ? Schema1.payload(bytes) ?? bytes : bytes
-  const digest = Hasher.digestOf(start, hashed, isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
-  if (isDigest(identifier) && digest !== identifier) {
+  const digest = Hasher.digestOf(start, hashed, Digest.isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
+  if (Digest.isDigest(identifier) && digest !== identifier) {
     return yield* Request.mismatch(response, `the bytes have digest ${digest}`)
   }
   return {
@@ -123,7 +121,7 @@ const toldBy = (
   identifier: Tag.Tag | Digest.Digest
 ): Descriptor.Descriptor | undefined => {
   const size = Request.lengthOf(response)
-  const digest = isDigest(identifier)
+  const digest = Digest.isDigest(identifier)
     ? Result.succeed(identifier)
     : Digest.parse(response.headers["docker-content-digest"] ?? "")
   const mediaType = typeOf(response)
@@ -186,7 +184,7 @@ export const put = Effect.fn("Manifests.put")(function*(
   const client = yield* Request.client(repository, "push")
   const response = yield* client.put(at(repository, identifier), {
     headers: condition(options?.replaces),
-    urlParams: isDigest(identifier) ? (options?.tags ?? []).map((tag) => ["tag", tag] as const) : [],
+    urlParams: Digest.isDigest(identifier) ? (options?.tags ?? []).map((tag) => ["tag", tag] as const) : [],
     body: HttpClientRequest.empty.pipe(HttpClientRequest.bodyUint8Array(bytes, descriptor.mediaType)).body
   })
   yield* ResponseBody.discard(response)
@@ -213,7 +211,7 @@ export const remove = Effect.fn("Manifests.remove")(function*(
   const client = yield* Request.client(repository, "remove")
   const response = yield* Effect.mapError(
     client.del(at(repository, identifier)),
-    (error) => isDigest(identifier) ? error : noTagsToDelete(error)
+    (error) => Digest.isDigest(identifier) ? error : noTagsToDelete(error)
   )
   yield* ResponseBody.discard(response)
 })

@@ -11,7 +11,7 @@ import type * as Digest from "@effect-oci/name/Digest"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import type * as Document from "@effect-oci/spec/Document"
 import * as ImageConfig from "@effect-oci/spec/ImageConfig"
-import { isObject } from "@effect-oci/spec/Json"
+import { format, isObject } from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Platform from "@effect-oci/spec/Platform"
 import * as Effect from "effect/Effect"
@@ -138,7 +138,7 @@ const remake = Effect.fnUntraced(function*(
     if (member === undefined || !isObject(entry)) return []
     return [member === manifests[at] ? entry : { ...entry, digest: member.digest, size: member.size }]
   })
-  const bytes = new TextEncoder().encode(JSON.stringify({ ...json, manifests: members }))
+  const bytes = format({ ...json, manifests: members })
   const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
   made.set(digest, bytes)
   const { data: _, ...rest } = descriptor

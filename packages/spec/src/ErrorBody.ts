@@ -6,7 +6,7 @@
  * @since 1.0.0
  */
 import * as Result from "effect/Result"
-import { isObject, parse as parseJson } from "./Json.ts"
+import { format, isObject, parse as parseJson } from "./Json.ts"
 
 /**
  * The codes that the specification names.
@@ -85,5 +85,4 @@ const parseLeniently = (bytes: Uint8Array): unknown => {
  * @category encoding
  * @since 1.0.0
  */
-export const encode = (entries: ReadonlyArray<Entry>): Uint8Array =>
-  new TextEncoder().encode(JSON.stringify({ errors: entries }))
+export const encode = (entries: ReadonlyArray<Entry>): Uint8Array => format({ errors: entries })

@@ -63,6 +63,14 @@ export const parse = (bytes: Uint8Array, document: string): Result.Result<unknow
   }
 }
 
+/**
+ * Writes JSON as bytes.
+ *
+ * @category encoding
+ * @since 1.0.0
+ */
+export const format = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
 class Refusal extends Error {
   readonly reason: SpecError["reason"]
   path = ""

@@ -182,4 +182,12 @@ describe("Json", () => {
     assert.strictEqual(({} as { polluted?: unknown }).polluted, undefined)
     assert.strictEqual(Object.getPrototypeOf(value), null)
   })
+
+  it("gives back what was formatted", () => {
+    const value = { a: [1, "ü", null, { b: true }] }
+    assert.deepStrictEqual(
+      JSON.stringify(Result.getOrThrow(Json.parse(Json.format(value), "test"))),
+      JSON.stringify(value)
+    )
+  })
 })

@@ -5,6 +5,7 @@ import type * as Digest from "@effect-oci/name/Digest"
 import * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
+import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -87,18 +88,16 @@ export const referrers = Effect.fnUntraced(function*(
     .filter((referrer) => artifactType === null || referrer.artifactType === artifactType)
     .sort((a, b) => a.digest < b.digest ? -1 : 1)
   // The list is a manifest and no larger than one may be; what is around the descriptors has room in the rest.
-  const size = (referrer: Descriptor.Descriptor) => encode(Descriptor.toJson(referrer)).length + 1
+  const size = (referrer: Descriptor.Descriptor) => Json.format(Descriptor.toJson(referrer)).length + 1
   const path = `/v2/${repository}/referrers/${subject}`
   const found = yield* page(path, all, query, (referrer) => referrer.digest, size, manifestLimit - 256)
   if (found === undefined) return badCount
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: found.items.map(Descriptor.toJson) }
-  return HttpServerResponse.uint8Array(encode(index), {
+  return HttpServerResponse.uint8Array(Json.format(index), {
     contentType: MediaType.ociIndex,
     headers: { ...found.headers, ...(artifactType === null ? {} : { "oci-filters-applied": "artifactType" }) }
   })
 })
-
-const encode = (json: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
 
 /** What clients listed under the fallback tag, as they do at registries without this endpoint. */
 const tagged = Effect.fnUntraced(function*(

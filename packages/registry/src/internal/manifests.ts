@@ -58,8 +58,8 @@ const put = Effect.fnUntraced(function*(
       : Body.reply(body.failure, "MANIFEST_INVALID")
   }
   const bytes = body.success
-  const byDigest = identifier.includes(":")
-  const algorithm = byDigest ? Digest.algorithm(identifier as Digest.Digest) : "sha256"
+  const byDigest = Digest.isDigest(identifier)
+  const algorithm = byDigest ? Digest.algorithm(identifier) : "sha256"
   const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes, algorithm)
   if (byDigest && digest !== identifier) {
     return Reply.failure(400, "DIGEST_INVALID", `the manifest has digest ${digest}`)

@@ -7,7 +7,7 @@ import type * as Repository from "@effect-oci/name/Repository"
 import * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
-import { isObject, type JsonObject } from "@effect-oci/spec/Json"
+import { format, isObject, type JsonObject } from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { ProtocolViolation, RegistryError } from "@effect-oci/transport/RegistryError"
 import type { Transport } from "@effect-oci/transport/Transport"
@@ -188,7 +188,7 @@ const store = Effect.fnUntraced(function*(
   replaces: string | null | undefined
 ): Effect.fn.Return<void, RegistryError, Transport> {
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, ...json }
-  const bytes = new TextEncoder().encode(JSON.stringify(index))
+  const bytes = format(index)
   const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
   const isEmpty = json.manifests.length === 0
   yield* Manifests.put(

@@ -70,9 +70,6 @@ export const make = (files: Files, start: Hasher.Start) => {
       (bytes) => bytes === undefined ? Option.none() : fromBytes(start, digest, bytes)
     )
 
-  /** A tag has no colon and a digest always has. */
-  const isDigest = (identifier: Tag.Tag | Digest.Digest): identifier is Digest.Digest => identifier.includes(":")
-
   const tags = Effect.fnUntraced(function*(repository: string) {
     const all = yield* files.list(folderOf(repository, "tags"))
     if (all !== undefined) return Option.some(all.flatMap((file) => Option.toArray(Names.decode(file))).sort())
@@ -91,7 +88,7 @@ export const make = (files: Files, start: Hasher.Start) => {
     tags,
 
     get: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
-      const digest = isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
+      const digest = Digest.isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
       return Option.isNone(digest) ? Option.none() : Option.map(
         yield* record(repository, digest.value),
         ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
@@ -137,7 +134,7 @@ export const make = (files: Files, start: Hasher.Start) => {
     },
 
     remove: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
-      if (!isDigest(identifier)) return yield* remove(tagOf(repository, identifier))
+      if (!Digest.isDigest(identifier)) return yield* remove(tagOf(repository, identifier))
       const found = yield* record(repository, identifier)
       const all = Option.getOrElse(yield* tags(repository), () => [])
       yield* Effect.forEach(
