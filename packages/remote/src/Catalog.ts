@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Pages from "./internal/pages.ts"
 import * as Request from "./internal/request.ts"
-import { PageSize } from "./PageSize.ts"
 
 /**
  * Options for `list`.
@@ -44,7 +43,5 @@ export const list = (
 ): Stream.Stream<string, RegistryError, Transport> =>
   Stream.unwrap(Effect.gen(function*() {
     const client = yield* Request.registryClient(registry)
-    const size = options?.pageSize ?? (yield* PageSize)(registry)
-    const last = options?.last === undefined ? "" : `?last=${encodeURIComponent(options.last)}`
-    return yield* Pages.sized({ client, first: `/v2/_catalog${last}`, read: NameList.repositories }, size)
+    return yield* Pages.names(registry, { client, first: "/v2/_catalog", read: NameList.repositories }, options)
   }))

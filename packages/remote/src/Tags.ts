@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Pages from "./internal/pages.ts"
 import * as Request from "./internal/request.ts"
-import { PageSize } from "./PageSize.ts"
 
 /**
  * Options for `list`.
@@ -48,10 +47,6 @@ export const list = (
 ): Stream.Stream<string, RegistryError, Transport> =>
   Stream.unwrap(Effect.gen(function*() {
     const client = yield* Request.client(repository, "pull")
-    const size = options?.pageSize ?? (yield* PageSize)(repository.registry)
-    const last = options?.last === undefined ? "" : `?last=${encodeURIComponent(options.last)}`
-    return yield* Pages.sized(
-      { client, first: Request.path(repository, `tags/list${last}`), read: NameList.tags },
-      size
-    )
+    const pages = { client, first: Request.path(repository, "tags/list"), read: NameList.tags }
+    return yield* Pages.names(repository.registry, pages, options)
   }))

@@ -1,6 +1,7 @@
 /**
  * Lists that come in pages, each naming the next by a `Link` header (RFC 8288).
  */
+import type * as Registry from "@effect-oci/name/Registry"
 import type { SpecError } from "@effect-oci/spec/SpecError"
 import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
@@ -10,6 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { PageSize } from "../PageSize.ts"
 import * as Request from "./request.ts"
 
 const pageLimit = 8 * 1024 * 1024
@@ -72,17 +74,28 @@ export const open = <A>(
       ))
   })
 
-/** The same, and once more without the number where the registry does not take it. */
-export const sized = <A>(
-  options: Options<A>,
-  size: number | undefined
-): Effect.Effect<Stream.Stream<A, RegistryError>, RegistryError> => {
-  if (size === undefined) return open(options)
-  const { first } = options
-  return open({ ...options, first: `${first}${first.includes("?") ? "&" : "?"}n=${size}` }).pipe(
-    Effect.catchIf(({ status }) => status === 400, () => open(options))
-  )
+/** How a list of names is asked for. */
+export interface Asked {
+  readonly pageSize?: number | undefined
+  readonly last?: string | undefined
 }
+
+/** A list of names, in pages as large as wished; once more without the number where the registry does not take it. */
+export const names = Effect.fnUntraced(function*<A>(
+  registry: Registry.Registry,
+  pages: Options<A>,
+  asked: Asked | undefined
+): Effect.fn.Return<Stream.Stream<A, RegistryError>, RegistryError> {
+  const size = asked?.pageSize ?? (yield* PageSize)(registry)
+  const at = (parameters: Record<string, string>) => {
+    const query = new URLSearchParams(parameters).toString()
+    return open({ ...pages, first: query === "" ? pages.first : `${pages.first}?${query}` })
+  }
+  const after = asked?.last === undefined ? {} : { last: asked.last }
+  return yield* size === undefined
+    ? at(after)
+    : Effect.catchIf(at({ ...after, n: String(size) }), ({ status }) => status === 400, () => at(after))
+})
 
 const following = (
   response: HttpClientResponse.HttpClientResponse,
