@@ -31,8 +31,8 @@ export const extent = {
   digestTags: toggle("digest-tags", "also what is tagged with its digest, as cosign does"),
   foreign: toggle("foreign", "also layers that are meant to stay where their urls say"),
   concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription("how many requests and transfers go on at once"),
-    Flag.withDefault(16)
+    Flag.withDescription("how many requests and transfers go on at once; 16 of them at most move much"),
+    Flag.withDefault(64)
   )
 }
 

@@ -72,7 +72,20 @@ export interface WithinOptions {
    * together.
    */
   readonly group?: object | undefined
+  /**
+   * Whether it moves much: of those fewer go on at once. See `isBulk`.
+   */
+  readonly isBulk?: boolean | undefined
 }
+
+/**
+ * Whether so many bytes are much: more than 1 MiB, or nobody knows. Of what is small the link is idle most of the time, so
+ * many go on at once; of what is large a few fill it, and more would only wait for each other in memory.
+ *
+ * @category predicates
+ * @since 1.0.0
+ */
+export const isBulk = (size: Option.Option<number>): boolean => Option.getOrElse(size, () => Infinity) > 1024 * 1024
 
 /**
  * Options for `make`.
@@ -84,9 +97,15 @@ export interface Options {
   /**
    * How much goes on at once in all.
    *
-   * @default 16
+   * @default 64
    */
   readonly concurrency?: number | undefined
+  /**
+   * How many of them may move much at once.
+   *
+   * @default 16
+   */
+  readonly transfers?: number | undefined
   /**
    * How much goes on at once at one origin, as long as it bears it.
    *
@@ -96,6 +115,7 @@ export interface Options {
 }
 
 interface Origin {
+  readonly most: number
   limit: number
   busy: number
 }
@@ -144,15 +164,26 @@ export const waiting = (wait: Wait): Effect.Effect<void> =>
   Effect.flatMap(Held, Option.match({ onNone: () => Effect.void, onSome: (told) => told(wait) }))
 
 /**
+ * What goes on at once where nobody says otherwise.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const defaults = { concurrency: 64, transfers: 16 }
+
+/**
  * Makes a budget. One may serve many runs.
  *
  * @category constructors
  * @since 1.0.0
  */
 export const make = (options?: Options | undefined): Budget => {
-  const concurrency = Math.max(1, options?.concurrency ?? 16)
+  const concurrency = Math.max(1, options?.concurrency ?? defaults.concurrency)
+  const transfers = Math.max(1, options?.transfers ?? defaults.transfers)
   const most = Math.max(1, options?.perOrigin ?? concurrency)
   const origins = new Map<string, Origin>()
+  /** All that moves much, as if it went through one place. */
+  const bulk: Origin = { most: transfers, limit: transfers, busy: 0 }
   const lines = new Map<string, Line>()
   const lent = new Set<Slot>()
   /** How many of a group are at work, and who of it waits. */
@@ -164,7 +195,7 @@ export const make = (options?: Options | undefined): Budget => {
   const originOf = (name: string): Origin => {
     const known = origins.get(name)
     if (known !== undefined) return known
-    const origin = { limit: most, busy: 0 }
+    const origin = { most, limit: most, busy: 0 }
     origins.set(name, origin)
     return origin
   }
@@ -259,7 +290,7 @@ export const make = (options?: Options | undefined): Budget => {
         else atWork.set(slot.group, left)
       }
       if (Exit.isSuccess(exit)) {
-        for (const origin of slot.origins) origin.limit = Math.min(most, origin.limit + 1)
+        for (const origin of slot.origins) origin.limit = Math.min(origin.most, origin.limit + 1)
       }
       admit(now)
     })
@@ -284,8 +315,10 @@ export const make = (options?: Options | undefined): Budget => {
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
           const unique = [...new Set(names)].sort()
-          const key = unique.join(" ")
-          const line: Line = lines.get(key) ?? { origins: unique.map(originOf), waiting: new Map() }
+          const isBulk = options?.isBulk === true
+          const key = `${isBulk} ${unique.join(" ")}`
+          const line: Line = lines.get(key) ??
+            { origins: [...unique.map(originOf), ...(isBulk ? [bulk] : [])], waiting: new Map() }
           lines.set(key, line)
           const slot: Slot = {
             origins: line.origins,

@@ -133,9 +133,15 @@ export interface Options {
    * How many requests and transfers go on at once, for the graph as a whole. A node that waits for others takes none, nor
    * does one that waits before it tries again.
    *
-   * @default 16
+   * @default 64
    */
   readonly concurrency?: number | undefined
+  /**
+   * How many of them may be blobs of more than 1 MiB, or of a size that nobody knows.
+   *
+   * @default 16
+   */
+  readonly transfers?: number | undefined
   /**
    * How many of them at one registry or other place, as long as it bears it: half as many after each time that it says it
    * is too much, and one more after each success.
@@ -144,7 +150,7 @@ export interface Options {
    */
   readonly perOrigin?: number | undefined
   /**
-   * A budget that is shared with other runs, in place of the two above.
+   * A budget that is shared with other runs, in place of the three above.
    */
   readonly budget?: Budget.Budget | undefined
   /**
@@ -294,9 +300,13 @@ export interface SimulateOptions {
    */
   readonly bandwidth: number
   /**
-   * @default 16
+   * @default 64
    */
   readonly concurrency?: number | undefined
+  /**
+   * @default 16
+   */
+  readonly transfers?: number | undefined
   /**
    * What is assumed of streams, whose size is known only once they were sent, in bytes.
    *

@@ -53,6 +53,31 @@ describe("Budget", () => {
         assert.strictEqual(took, 4)
       }))
 
+    it.effect("lets fewer of those work that move much, and small ones beside them", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 8, transfers: 2 })
+        const large = meter()
+        const small = meter()
+        const { took } = yield* timed(Effect.all([
+          all(6, budget.within(["a"], { isBulk: true })(large.work)),
+          all(12, budget.within(["a"])(small.work))
+        ], { concurrency: "unbounded" }))
+        assert.deepStrictEqual([large.state.most, small.state.most], [2, 6])
+        assert.strictEqual(took, 3)
+      }))
+
+    it.effect("lets others that move much go on while one waits", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ transfers: 1 })
+        const { took } = yield* timed(Effect.all([
+          budget.within(["a"], { isBulk: true })(
+            Effect.andThen(Budget.waiting(wait("a", 10)), Effect.sleep("10 seconds"))
+          ),
+          budget.within(["b"], { isBulk: true })(Effect.sleep("4 seconds"))
+        ], { concurrency: "unbounded" }))
+        assert.strictEqual(took, 10)
+      }))
+
     it.effect("lets so many work at once at one origin, and others go on elsewhere", () =>
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 8, perOrigin: 2 })

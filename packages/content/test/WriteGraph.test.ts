@@ -592,7 +592,7 @@ describe("WriteGraph", () => {
         })
         const report = yield* Copy.copy(store, target, root)
         assert.strictEqual(report.sent, 4002)
-        assert.strictEqual(most, 16)
+        assert.strictEqual(most, 64)
       }))
 
     it.effect("waits for a target that does not see yet what it was sent, when it is to be tagged", () =>

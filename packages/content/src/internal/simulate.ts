@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Graph from "effect/Graph"
 import * as Option from "effect/Option"
+import * as Budget from "../Budget.ts"
 import type { Edge, Plan, Planned, Simulated, SimulateOptions, Simulation } from "../WriteGraph.ts"
 
 interface Job {
@@ -56,10 +57,12 @@ const jobsOf = (plan: Plan, unknownSize: number): ReadonlyArray<Job> => {
   return [...jobs.values()]
 }
 
+const isBulk = ({ node }: Job): boolean => node.kind === "blob" && node.step === "send" && Budget.isBulk(node.size)
+
 export const simulate = (plan: Plan, options: SimulateOptions): Simulation => {
   const latency = Duration.toMillis(options.latency)
   const bytesPerMilli = options.bandwidth / 1000
-  const concurrency = options.concurrency ?? 16
+  const { concurrency = Budget.defaults.concurrency, transfers = Budget.defaults.transfers } = options
   const jobs = jobsOf(plan, options.unknownSize ?? 0)
   const order: Array<Simulated> = []
   const ready = jobs.filter(({ waits }) => waits === 0)
@@ -84,7 +87,10 @@ export const simulate = (plan: Plan, options: SimulateOptions): Simulation => {
   }
   const fill = () => {
     for (let at = 0; at < ready.length;) {
-      if (running.size >= concurrency && ready[at]!.node.step !== "skip") {
+      const job = ready[at]!
+      const isFull = running.size >= concurrency ||
+        (isBulk(job) && Array.from(running).filter(isBulk).length >= transfers)
+      if (isFull && job.node.step !== "skip") {
         at++
         continue
       }

@@ -208,14 +208,15 @@ export const walk = Effect.fnUntraced(function*(
     }
 
     /** A slot at the target, and at the source where the node reads from there. */
-    const within = (entry: Entry, reads: "reads" | "asks") =>
+    const within = (entry: Entry, does: "writes" | "reads" | "asks") =>
       budget.within(
         [
           originOf(entry.target),
-          ...(reads === "asks" ? [] : Option.toArray(Option.map(entry.node.source, originOf)))
+          ...(does === "asks" ? [] : Option.toArray(Option.map(entry.node.source, originOf)))
         ],
         {
           group: entry.node.kind === "blob" ? entry.node : undefined,
+          isBulk: does === "writes" && entry.node.kind === "blob" && Budget.isBulk(entry.item.size),
           told: ({ detail, duration, isRateLimited, origin }) =>
             tell({
               _tag: "Waiting",
@@ -345,7 +346,7 @@ export const walk = Effect.fnUntraced(function*(
           others: othersOf(entry),
           progress: (bytes) => tell({ _tag: "Bytes", item: entry.item, bytes })
         })
-      }).pipe(within(entry, "reads"))
+      }).pipe(within(entry, "writes"))
 
     /** One writer at a time for content of a repository, among all runs of this process. */
     const alone = (entry: Entry): Effect.Effect<Written, CopyError.CopyError> => {
