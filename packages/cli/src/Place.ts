@@ -43,9 +43,9 @@ export const folder = (text: string): Folder | undefined => {
   const at = rest.lastIndexOf("@")
   const digest = at === -1 ? undefined : Result.getOrUndefined(Digest.parse(rest.slice(at + 1)))
   const named = digest === undefined ? rest : rest.slice(0, at)
-  // What is behind the last colon is a tag where it can be one: a path has a slash there, or no colon at all.
+  // What is behind the last colon is a tag where it can be one: a path has a slash of either kind there, or no colon.
   const colon = named.lastIndexOf(":")
-  const tag = colon <= 1 ? undefined : Result.getOrUndefined(Tag.parse(named.slice(colon + 1)))
+  const tag = colon < 1 ? undefined : Result.getOrUndefined(Tag.parse(named.slice(colon + 1)))
   return { path: tag === undefined ? named : named.slice(0, colon), tag, digest }
 }
 
