@@ -111,6 +111,9 @@ describe("ResponseBody", () => {
     it.effect("begins anew with each chunk", () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* after(29 * 5, every(29, 1_000_000, 5)), 5_000_000)
+        const late = Stream.concat(every(1, 1, 1), Stream.never)
+        assert.isUndefined(yield* after(30, late))
+        failed(yield* after(31, late))
       }))
 
     it.effect("leaves a reader the time it takes", () =>
@@ -124,9 +127,11 @@ describe("ResponseBody", () => {
       Effect.gen(function*() {
         const seen: Array<string> = []
         const see = (what: string) => Effect.sync(() => void seen.push(what))
-        const held = Stream.unwrap(Effect.as(Effect.acquireRelease(see("opened"), () => see("closed")), silent))
-        failed(yield* after(30, held))
-        assert.deepStrictEqual(seen, ["opened", "closed"])
+        const stuck = Stream.fromEffect(Effect.onInterrupt(Effect.as(Effect.never, chunk(1)), () => see("let go")))
+        const handled = (self: Stream.Stream<Uint8Array, RegistryError>) =>
+          Effect.as(Effect.andThen(Effect.ignore(Stream.runDrain(self)), see("given up")), 1)
+        assert.strictEqual(yield* after(30, stuck, handled), 1)
+        assert.deepStrictEqual(seen, ["let go", "given up"])
       }))
   })
 
