@@ -144,29 +144,3 @@ describe("Append", () => {
       }))
   })
 })
-
-describe("Base", () => {
-  describe("read", () => {
-    it.effect("refuses what is no image", () =>
-      Effect.gen(function*() {
-        const store = MemoryStore.make("base")
-        const index = yield* store.add(MediaType.ociIndex, json({ schemaVersion: 2, manifests: [] }))
-        const config = yield* store.add("text/plain", json("note"))
-        const artifact = yield* store.add(MediaType.ociManifest, json({ schemaVersion: 2, config, layers: [] }))
-        for (const descriptor of [index, artifact]) {
-          assert.include((yield* Effect.flip(Base.read(store, descriptor))).message, "is no image")
-        }
-      }))
-
-    it.effect("refuses an image whose config counts other layers", () =>
-      Effect.gen(function*() {
-        const store = MemoryStore.make("base")
-        const config = yield* store.add(
-          MediaType.ociConfig,
-          json({ os: "linux", architecture: "amd64", rootfs: { type: "layers", diff_ids: [sha256(json(1))] } })
-        )
-        const image = yield* store.add(MediaType.ociManifest, json({ schemaVersion: 2, config, layers: [] }))
-        assert.include((yield* Effect.flip(Base.read(store, image))).message, "has 0 layers, its config 1")
-      }))
-  })
-})
