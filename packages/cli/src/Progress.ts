@@ -4,7 +4,7 @@
  *
  * @since 1.0.0
  */
-import type * as Transfer from "@effect-oci/content/Transfer"
+import * as Transfer from "@effect-oci/content/Transfer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -24,20 +24,6 @@ export interface Screen {
 interface Moving {
   sent: number
   wait: string
-}
-
-const units = ["B", "KiB", "MiB", "GiB", "TiB"]
-
-/**
- * A number of bytes as a person reads it: `41 MiB`.
- *
- * @category rendering
- * @since 1.0.0
- */
-export const bytes = (size: number): string => {
-  const power = size < 1 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), units.length - 1)
-  const value = size / 1024 ** power
-  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`
 }
 
 const bar = (done: number, of: number, width: number): string => {
@@ -62,8 +48,11 @@ export const show = <A, E, R>(
   let totals: Transfer.Totals | undefined
   let drawn = 0
 
+  // Of all runs together: the events of each have sums of their own.
+  const add = Transfer.teller((event) => totals = event.totals)
+
   const onEvent = (event: Transfer.Event): void => {
-    totals = event.totals
+    add(event)
     if (event._tag === "Planned") return
     const blob = moving.get(event.item)
     switch (event._tag) {
@@ -85,12 +74,14 @@ export const show = <A, E, R>(
   const line = ([item, { sent, wait }]: [Transfer.Item, Moving]): string => {
     const name = item.id.slice(0, 19).padEnd(19)
     return Option.match(item.size, {
-      onNone: () => `${name} ${bytes(sent)}`,
-      onSome: (size) => `${name} ${bar(sent, size, 30)} ${bytes(sent)} of ${bytes(size)}`
+      onNone: () => `${name} ${Transfer.formatBytes(sent)}`,
+      onSome: (size) => `${name} ${bar(sent, size, 30)} ${Transfer.formatBytes(sent)} of ${Transfer.formatBytes(size)}`
     }) + wait
   }
   const sum = () =>
-    totals === undefined ? "" : `${totals.done} of ${totals.found} done, ${bytes(Math.max(0, totals.bytes))} sent`
+    totals === undefined
+      ? ""
+      : `${totals.done} of ${totals.found} done, ${Transfer.formatBytes(Math.max(0, totals.bytes))} sent`
   const erase = () => drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`
   const draw = Effect.sync(() => {
     const all = [...moving]

@@ -1,4 +1,4 @@
-import type * as Transfer from "@effect-oci/content/Transfer"
+import * as Transfer from "@effect-oci/content/Transfer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -14,8 +14,6 @@ const blob = (name: string, size?: number): Transfer.Item => ({
   size: Option.fromNullishOr(size),
   location: "ghcr.io/acme/app"
 })
-
-const totals: Transfer.Totals = { found: 0, done: 0, failed: 0, bytes: 0, expected: 0 }
 
 /** A screen as a terminal shows it: `shown` is what is on it now. */
 const screen = (options: { readonly isTTY?: boolean; readonly columns?: number } = { isTTY: true }) => {
@@ -38,7 +36,7 @@ const screen = (options: { readonly isTTY?: boolean; readonly columns?: number }
   }
 }
 
-type Tell = (event: Transfer.Happened & { readonly totals?: Partial<Transfer.Totals> }) => void
+type Tell = (happened: Transfer.Happened) => void
 
 /** A write that is told what happens to it, and ends when it is let. */
 const running = Effect.fnUntraced(function*(on: ReturnType<typeof screen>) {
@@ -46,7 +44,7 @@ const running = Effect.fnUntraced(function*(on: ReturnType<typeof screen>) {
   const fiber = yield* Effect.forkChild(
     Progress.show(on, (onEvent) => {
       assert.isDefined(onEvent)
-      tell = (event) => onEvent!({ ...event, totals: { ...totals, ...event.totals } })
+      tell = Transfer.teller(onEvent)
       return Effect.as(Effect.sleep("1 hour"), "written")
     }),
     { startImmediately: true }
@@ -56,22 +54,6 @@ const running = Effect.fnUntraced(function*(on: ReturnType<typeof screen>) {
 })
 
 describe("Progress", () => {
-  describe("bytes", () => {
-    it.each([
-      [0, "0 B"],
-      [1, "1 B"],
-      [1023, "1023 B"],
-      [1024, "1.0 KiB"],
-      [10 * 1024, "10 KiB"],
-      [41 * 1024 ** 2 + 1, "41 MiB"],
-      [1.5 * 1024 ** 3, "1.5 GiB"],
-      [20 * 1024 ** 4, "20 TiB"],
-      [5000 * 1024 ** 4, "5000 TiB"]
-    ])("says %d as %s", (size, said) => {
-      assert.strictEqual(Progress.bytes(size), said)
-    })
-  })
-
   describe("show", () => {
     it.effect.each([[{ isTTY: false }], [{}]])(
       "says nothing where stderr is no terminal, nor asks for events",
@@ -88,23 +70,44 @@ describe("Progress", () => {
       Effect.gen(function*() {
         const on = screen()
         const { frame, tell } = yield* running(on)
-        const [sized, endless] = [blob("a", 2048), blob("b")]
+        const [sized, endless] = [blob("a", 2000), blob("b")]
+        for (const item of [sized, endless, blob("c")]) tell({ _tag: "Found", item })
+        tell({ _tag: "Done", item: blob("c"), outcome: "present", size: 1 })
         tell({ _tag: "Started", item: sized })
-        tell({ _tag: "Bytes", item: sized, bytes: 1024 })
+        tell({ _tag: "Bytes", item: sized, bytes: 1000 })
         tell({ _tag: "Started", item: endless })
-        tell({ _tag: "Bytes", item: endless, bytes: 5, totals: { found: 3, done: 1, bytes: 1029 } })
+        tell({ _tag: "Bytes", item: endless, bytes: 5 })
         yield* frame
         assert.deepStrictEqual(on.shown(), [
-          `sha256:aaaaaaaaaaaa [${"=".repeat(15)}${" ".repeat(15)}] 1.0 KiB of 2.0 KiB`,
+          `sha256:aaaaaaaaaaaa [${"=".repeat(15)}${" ".repeat(15)}] 1.0 kB of 2.0 kB`,
           "sha256:bbbbbbbbbbbb 5 B",
-          "1 of 3 done, 1.0 KiB sent"
+          "1 of 3 done, 1.0 kB sent"
         ])
-        tell({ _tag: "Done", item: sized, outcome: "sent", size: 2048, totals: { found: 3, done: 2, bytes: 2053 } })
+        tell({ _tag: "Bytes", item: sized, bytes: 1000 })
+        tell({ _tag: "Done", item: sized, outcome: "sent", size: 2000 })
         yield* frame
-        assert.deepStrictEqual(on.shown(), ["sha256:bbbbbbbbbbbb 5 B", "2 of 3 done, 2.0 KiB sent"])
-        tell({ _tag: "Failed", item: endless, detail: "x", totals: { found: 3, done: 2, failed: 1, bytes: 2053 } })
+        assert.deepStrictEqual(on.shown(), ["sha256:bbbbbbbbbbbb 5 B", "2 of 3 done, 2.0 kB sent"])
+        tell({ _tag: "Failed", item: endless, detail: "x" })
         yield* frame
-        assert.deepStrictEqual(on.shown(), ["2 of 3 done, 2.0 KiB sent"])
+        assert.deepStrictEqual(on.shown(), ["2 of 3 done, 2.0 kB sent"])
+      }))
+
+    it.effect("sums up all runs that it is told of, as those of many tags", () =>
+      Effect.gen(function*() {
+        const on = screen()
+        yield* Effect.forkChild(
+          Progress.show(on, (onEvent) => {
+            const [one, other] = [Transfer.teller(onEvent), Transfer.teller(onEvent)]
+            one({ _tag: "Found", item: blob("a", 10) })
+            one({ _tag: "Bytes", item: blob("a", 10), bytes: 10 })
+            one({ _tag: "Done", item: blob("a", 10), outcome: "sent", size: 10 })
+            other({ _tag: "Found", item: blob("b", 10) })
+            other({ _tag: "Bytes", item: blob("b", 10), bytes: 5 })
+            return Effect.sleep("1 hour")
+          })
+        )
+        yield* TestClock.adjust("100 millis")
+        assert.deepStrictEqual(on.shown(), ["1 of 2 done, 15 B sent"])
       }))
 
     it.effect("says what a blob waits for, until it moves again", () =>
@@ -128,7 +131,8 @@ describe("Progress", () => {
         const item = blob("a", 100)
         tell({ _tag: "Started", item })
         tell({ _tag: "Bytes", item, bytes: 100 })
-        tell({ _tag: "Bytes", item, bytes: -100, totals: { bytes: -1 } })
+        tell({ _tag: "Bytes", item, bytes: -100 })
+        tell({ _tag: "Bytes", item: blob("b"), bytes: -1 })
         yield* frame
         assert.match(on.shown()[0]!, /\[ {30}\] 0 B of 100 B$/)
         assert.strictEqual(on.shown()[1], "0 of 0 done, 0 B sent")
@@ -140,16 +144,18 @@ describe("Progress", () => {
         const { frame, tell } = yield* running(on)
         tell({ _tag: "Found", item: blob("a", 1) })
         tell({ _tag: "Bytes", item: blob("b", 1), bytes: 1 })
-        tell({ _tag: "Started", item: { ...blob("c", 1), kind: "manifest" }, totals: { found: 1 } })
+        tell({ _tag: "Started", item: { ...blob("c", 1), kind: "manifest" } })
         yield* frame
-        assert.deepStrictEqual(on.shown(), ["0 of 1 done, 0 B sent"])
+        assert.deepStrictEqual(on.shown(), ["0 of 1 done, 1 B sent"])
       }))
 
     it.effect("shows twelve blobs at most, and says how many more there are", () =>
       Effect.gen(function*() {
         const on = screen()
         const { frame, tell } = yield* running(on)
-        for (let n = 0; n < 15; n++) tell({ _tag: "Started", item: blob(n.toString(16), 1), totals: { found: 15 } })
+        const items = Array.from({ length: 15 }, (_, n) => blob(n.toString(16), 1))
+        for (const item of items) tell({ _tag: "Found", item })
+        for (const item of items) tell({ _tag: "Started", item })
         yield* frame
         assert.strictEqual(on.shown().length, 14)
         assert.deepStrictEqual(on.shown().slice(-2), ["and 3 more", "0 of 15 done, 0 B sent"])

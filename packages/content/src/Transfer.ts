@@ -196,6 +196,20 @@ export const events = <E, R>(
     return Stream.fromPull(Effect.succeed(pull))
   }))
 
+const units = ["B", "kB", "MB", "GB", "TB"]
+
+/**
+ * A number of bytes as a person reads it: `41 MB`.
+ *
+ * @category printing
+ * @since 1.0.0
+ */
+export const formatBytes = (bytes: number): string => {
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
+  const value = bytes / 1000 ** power
+  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`
+}
+
 const detailOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error ? error.message : String(error)

@@ -18,6 +18,19 @@ const item: Transfer.Item = {
 }
 
 describe("Transfer", () => {
+  it.each([
+    [0, "0 B"],
+    [1, "1 B"],
+    [999, "999 B"],
+    [1000, "1.0 kB"],
+    [10_000, "10 kB"],
+    [41_000_001, "41 MB"],
+    [1.5e9, "1.5 GB"],
+    [5e15, "5000 TB"]
+  ])("formats %d bytes as %s", (bytes, said) => {
+    assert.strictEqual(Transfer.formatBytes(bytes), said)
+  })
+
   describe("events", () => {
     it.effect("adds up what a slow reader has not seen, and never slows the work", () =>
       Effect.gen(function*() {

@@ -1,3 +1,4 @@
+import * as Transfer from "@effect-oci/content/Transfer"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -12,7 +13,7 @@ import * as Syncing from "./sync.ts"
 
 /** What a person wants to know besides, on a terminal. */
 export const sentence = ({ bytes, mounted, present, sent }: WriteGraph.Report): string =>
-  `sent ${sent}, ${Progress.bytes(bytes)}; mounted ${mounted}; ${present} were there`
+  `sent ${sent}, ${Transfer.formatBytes(bytes)}; mounted ${mounted}; ${present} were there`
 
 export const copy = Command.make("copy", {
   source: Argument.String("SRC").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),

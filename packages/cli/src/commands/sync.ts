@@ -1,3 +1,4 @@
+import * as Transfer from "@effect-oci/content/Transfer"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
 import { Remote } from "@effect-oci/remote/Remote"
 import type * as Sync from "@effect-oci/remote/Sync"
@@ -39,7 +40,7 @@ const toText = (synced: Sync.Synced): string => {
     case "same":
       return line(` ${synced.digest}`)
     case "copied":
-      return line(` ${synced.digest} ${Progress.bytes(synced.bytes)}`)
+      return line(` ${synced.digest} ${Transfer.formatBytes(synced.bytes)}`)
     case "planned":
       return line(` ${synced.digest} ${WriteGraph.formatSummary(synced.summary)}`)
     case "failed":

@@ -3,6 +3,7 @@
  */
 import * as Graph from "effect/Graph"
 import * as Option from "effect/Option"
+import * as Transfer from "../Transfer.ts"
 import type { JsonNode, Plan, Planned, Summary } from "../WriteGraph.ts"
 
 const nodesOf = (plan: Plan): ReadonlyArray<Planned> => Array.from(Graph.nodes(plan.graph), ([, node]) => node)
@@ -23,14 +24,6 @@ export const summary = (plan: Plan): Summary => {
   }
 }
 
-const units = ["B", "kB", "MB", "GB", "TB"]
-
-const amount = (bytes: number): string => {
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
-  const value = bytes / 1000 ** power
-  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`
-}
-
 const several = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 export const sentence = (summary: Summary): string => {
@@ -41,7 +34,7 @@ export const sentence = (summary: Summary): string => {
   const parts = [
     ...(sent === ""
       ? []
-      : [`send ${sent}, ${summary.unknown > 0 ? "at least " : ""}${amount(summary.bytes)}`]),
+      : [`send ${sent}, ${summary.unknown > 0 ? "at least " : ""}${Transfer.formatBytes(summary.bytes)}`]),
     ...(["mount", "skip", "tag", "refer"] as const).flatMap((step) =>
       summary[step] > 0 ? [`${step} ${summary[step]}`] : []
     )
