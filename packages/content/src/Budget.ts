@@ -186,8 +186,8 @@ export const make = (options?: Options | undefined): Budget => {
   const bulk: Origin = { most: transfers, limit: transfers, busy: 0 }
   const lines = new Map<string, Line>()
   const lent = new Set<Slot>()
-  /** How many of a group are at work, and who of it waits. */
-  const atWork = new Map<object, number>()
+  /** Who of a group is at work, and who of it waits. */
+  const atWork = new Map<object, Set<Slot>>()
   const grouped = new Map<object, Set<Waiter>>()
   let busy = 0
   let tickets = 0
@@ -243,8 +243,19 @@ export const make = (options?: Options | undefined): Budget => {
     count(slot, 1)
     waiter.resume()
     if (slot.group === undefined) return
-    atWork.set(slot.group, (atWork.get(slot.group) ?? 0) + 1)
+    atWork.set(slot.group, (atWork.get(slot.group) ?? new Set()).add(slot))
     follow(slot.group)
+  }
+
+  /** Lets another of the group count in all, for one that stops. */
+  const passOn = (slot: Slot) => {
+    if (slot.group === undefined || !slot.isCounted) return
+    for (const other of atWork.get(slot.group) ?? []) {
+      if (other === slot || lent.has(other)) continue
+      slot.isCounted = false
+      other.isCounted = true
+      return
+    }
   }
 
   /** Lets in those of a group that is at work already. */
@@ -283,11 +294,14 @@ export const make = (options?: Options | undefined): Budget => {
       const hasEntered = slot.state === "entered"
       slot.state = "left"
       if (!hasEntered) return
-      if (!lent.delete(slot)) count(slot, -1)
+      if (!lent.delete(slot)) {
+        passOn(slot)
+        count(slot, -1)
+      }
       if (slot.group !== undefined) {
-        const left = atWork.get(slot.group)! - 1
-        if (left === 0) atWork.delete(slot.group)
-        else atWork.set(slot.group, left)
+        const others = atWork.get(slot.group)
+        others?.delete(slot)
+        if (others?.size === 0) atWork.delete(slot.group)
       }
       if (Exit.isSuccess(exit)) {
         for (const origin of slot.origins) origin.limit = Math.min(origin.most, origin.limit + 1)
@@ -303,7 +317,10 @@ export const make = (options?: Options | undefined): Budget => {
       }
       // What was begun by one may go on for others.
       if (slot.state === "left") return
-      if (slot.until === undefined) count(slot, -1)
+      if (slot.until === undefined) {
+        passOn(slot)
+        count(slot, -1)
+      }
       slot.until = Math.max(slot.until ?? 0, now + Duration.toMillis(wait.duration))
       lent.add(slot)
       admit(now)

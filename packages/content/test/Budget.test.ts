@@ -121,6 +121,21 @@ describe("Budget", () => {
         assert.isAtMost(took, 3)
       }))
 
+    it.effect("counts a group as long as one of it is at work", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 1 })
+        const group = {}
+        const at: Array<string> = []
+        const note = (what: string) => Effect.sync(() => at.push(what))
+        const first = budget.within(["a"], { group })(Effect.sleep("1 second"))
+        const second = budget.within(["b"], { group })(
+          Effect.andThen(Effect.sleep("2 seconds"), note("the group ends"))
+        )
+        const other = budget.within(["c"])(note("another begins"))
+        yield* timed(Effect.all([first, second, other], { concurrency: "unbounded" }))
+        assert.deepStrictEqual(at, ["the group ends", "another begins"])
+      }))
+
     it.effect("ends thousands that wait, none of them inside of another", () =>
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 2 })
