@@ -3,7 +3,9 @@
  *
  * @since 1.0.0
  */
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
 import { attach } from "./commands/attach.ts"
 import { auth } from "./commands/auth.ts"
 import { blob } from "./commands/blob.ts"
@@ -23,6 +25,7 @@ import { serve } from "./commands/serve.ts"
 import { sync } from "./commands/sync.ts"
 import { tag } from "./commands/tag.ts"
 import { untag } from "./commands/untag.ts"
+import { presenter, unexpected } from "./Failed.ts"
 
 /**
  * The command with all its subcommands.
@@ -61,4 +64,7 @@ export const command = Command.make("effect-oci").pipe(
  * @category running
  * @since 1.0.0
  */
-export const run = Command.run(command, { version: "0.0.0" })
+export const run = Command.run(command, { version: "0.0.0" }).pipe(
+  unexpected,
+  Effect.provideService(CliOutput.Presenter, presenter)
+)

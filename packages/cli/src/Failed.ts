@@ -5,6 +5,7 @@
  */
 import { isRegistryError } from "@effect-oci/transport/RegistryError"
 import { OnWarning } from "@effect-oci/transport/Warning"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -41,6 +42,49 @@ const hintOf = (error: unknown): string | undefined => {
   return hasProperty(error, "cause") ? hintOf(error.cause) : undefined
 }
 
+/** An error, or what caused it where it says nothing itself. */
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return error.message === "" && error.cause !== undefined ? messageOf(error.cause) : error.message || error.name
+}
+
+/** Whoever reads what is printed has read enough, which is no failure to tell of. */
+const isClosedPipe = (error: unknown): boolean =>
+  hasProperty(error, "code") && error.code === "EPIPE" ||
+  hasProperty(error, "reason") && isClosedPipe(error.reason) ||
+  hasProperty(error, "cause") && isClosedPipe(error.cause)
+
+const say = Effect.fnUntraced(function*(message: string, hint: string | undefined) {
+  yield* Console.error(`effect-oci: ${printable(message)}`)
+  if (hint !== undefined) yield* Console.error(`  ${printable(hint)}`)
+  return yield* new Failed()
+})
+
+/**
+ * Says what is wrong with the arguments as everything else that fails: not with the whole of the help, and not on stdout.
+ *
+ * @category rendering
+ * @since 1.0.0
+ */
+export const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.ignore(say(
+        event.errors.map(messageOf).join("; "),
+        `${event.commandPath.join(" ")} --help says what it can be told.`
+      ))
+      : CliOutput.defaultPresenter.present(event)
+}
+
+/**
+ * Prints what nobody has expected, as a line and without a trace.
+ *
+ * @category rendering
+ * @since 1.0.0
+ */
+export const unexpected = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failed, R> =>
+  Effect.catchDefect(self, (defect) => say(messageOf(defect), "This should not happen: effect-oci is mistaken here."))
+
 /**
  * Prints a failure to stderr, as a line and a hint; and what registries warn of meanwhile.
  *
@@ -49,13 +93,11 @@ const hintOf = (error: unknown): string | undefined => {
  */
 export const report = <A, E extends Error, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, Failed, R> =>
   Effect.catch(self, (error) =>
-    Effect.gen(function*() {
-      if (error instanceof Failed) return yield* error
-      yield* Console.error(`effect-oci: ${printable(error.message)}`)
-      const hint = hintOf(error)
-      if (hint !== undefined) yield* Console.error(`  ${printable(hint)}`)
-      return yield* new Failed()
-    })).pipe(Effect.provideService(
-      OnWarning,
-      ({ host, text }) => Console.error(`effect-oci: ${host} warns: ${printable(text)}`)
-    ))
+    error instanceof Failed
+      ? Effect.fail(error)
+      : isClosedPipe(error)
+      ? Effect.fail(new Failed())
+      : say(messageOf(error), hintOf(error))).pipe(Effect.provideService(
+        OnWarning,
+        ({ host, text }) => Console.error(`effect-oci: ${host} warns: ${printable(text)}`)
+      ))

@@ -3,10 +3,45 @@
  *
  * @since 1.0.0
  */
+import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 
 const toggle = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+/**
+ * What is meant, by tag or digest.
+ *
+ * @category arguments
+ * @since 1.0.0
+ */
+export const reference = Argument.String("REF").pipe(
+  Argument.withDescription(
+    "[host/]repository[:tag][@digest]; Docker Hub's where there is no host, latest where nothing is said"
+  )
+)
+
+/**
+ * What is meant, by digest alone.
+ *
+ * @category arguments
+ * @since 1.0.0
+ */
+export const content = Argument.String("REPO@DIGEST").pipe(
+  Argument.withDescription("a repository, and the digest of what is in it")
+)
+
+/**
+ * A repository, all of it.
+ *
+ * @category arguments
+ * @since 1.0.0
+ */
+export const repository = Argument.String("REPO").pipe(
+  Argument.withDescription("[host/]repository; Docker Hub's where there is no host")
+)
+
+const positive = Flag.filter((value: number) => value >= 1, () => "1 or more")
 
 /**
  * Whether what is printed is for programs.
@@ -31,7 +66,8 @@ export const extent = {
   digestTags: toggle("digest-tags", "also what is tagged with its digest, as cosign does"),
   foreign: toggle("foreign", "also layers that are meant to stay where their urls say"),
   concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription("how many requests and transfers go on at once; 16 of them at most move much"),
+    Flag.withDescription("how many requests and transfers go on at once; 64 unless told, and 16 of them at most move much"),
+    positive,
     Flag.withDefault(64)
   )
 }
@@ -50,4 +86,4 @@ export const dryRun = toggle("dry-run", "writes nothing, and says what would be 
  * @category flags
  * @since 1.0.0
  */
-export { toggle }
+export { positive, toggle }

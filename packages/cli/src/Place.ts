@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import { ContentError, Invalid } from "@effect-oci/content/ContentError"
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type { Store } from "@effect-oci/content/Store"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
 import * as OciLayout from "@effect-oci/layout/OciLayout"
@@ -81,8 +82,8 @@ export interface Target {
   readonly descriptor: Descriptor.Descriptor
 }
 
+/** What goes to a folder: known before anything is made there. */
 const layoutTarget = Effect.fnUntraced(function*(from: string, to: Folder, options: Extent.Options) {
-  const layout = yield* OciLayout.make(to.path)
   const tags = [...(options.tags ?? []), ...(to.tag === undefined ? [] : [to.tag])]
   const { descriptor, roots } = yield* Extent.of(yield* source(from), { ...options, tags })
   if (to.digest !== undefined && to.digest !== descriptor.digest) {
@@ -93,7 +94,7 @@ const layoutTarget = Effect.fnUntraced(function*(from: string, to: Folder, optio
     })
   }
   const name = `${prefix}${to.path}${to.tag === undefined ? "" : `:${to.tag}`}@${descriptor.digest}`
-  return { layout, descriptor, tags, name, roots: WriteGraph.to(layout, roots) }
+  return { descriptor, tags, name, roots }
 })
 
 /**
@@ -116,15 +117,16 @@ const copyTo = Effect.fnUntraced(function*(from: string, to: string, options: Ex
     const copied = yield* remote.copy(folder(from) === undefined ? from : yield* source(from), to, options)
     return { ...copied, name: String(copied.reference) }
   }
-  const { descriptor, layout, name, roots, tags } = yield* layoutTarget(from, target, options)
-  const report = yield* WriteGraph.run(roots, options)
+  const { descriptor, name, roots, tags } = yield* layoutTarget(from, target, options)
+  const layout = yield* OciLayout.make(target.path)
+  const report = yield* WriteGraph.run(WriteGraph.to(layout, roots), options)
   // Without a tag the layout could not say what in it was meant.
   if (tags.length === 0) yield* layout.list(descriptor)
   return { ...report, descriptor, name }
 })
 
 /**
- * Plans such a copy.
+ * Plans such a copy. A folder that is not there is planned for as an empty one, and not made.
  *
  * @category copying
  * @since 1.0.0
@@ -137,5 +139,10 @@ export const plan = Effect.fnUntraced(function*(from: string, to: string, option
     return { plan: planned.plan, descriptor: planned.descriptor, name: String(planned.reference) }
   }
   const { descriptor, name, roots } = yield* layoutTarget(from, target, options)
-  return { plan: yield* WriteGraph.plan(roots, options), descriptor, name }
+  const layout: Store = yield* Effect.catchIf(
+    OciLayout.open(target.path),
+    (error) => error.reason._tag === "NotFound",
+    () => Effect.succeed(MemoryStore.make(target.path))
+  )
+  return { plan: yield* WriteGraph.plan(WriteGraph.to(layout, roots), options), descriptor, name }
 })

@@ -103,7 +103,12 @@ describe("effect-oci", () => {
           [["config", `${host}/app:1`, "--platform", "nonsense"], /is not os\/architecture/],
           [["push", `${folder}/none`, `${host}/x:1`], /^effect-oci: read at .*not found$/],
           [["pull", `${host}/app:1`, folder], /the folder is not empty and not an OCI layout/],
-          [["digest", `${guarded.host}/app`], /is not JSON/, { DOCKER_CONFIG: folder }]
+          [["digest", `${guarded.host}/app`], /is not JSON/, { DOCKER_CONFIG: folder }],
+          [["copy", "a"], /^effect-oci: Missing required argument: DST$/],
+          [["digest", "--nope", "a"], /^effect-oci: Unrecognized flag: --nope/],
+          [["copy", "--concurrency", "0", "a", "b"], /^effect-oci: .*--concurrency.*Expected: 1 or more$/],
+          [["serve", "--port", "99999"], /^effect-oci: .*--port.*Expected: 0 to 65535$/],
+          [["serve", "--port", host.replace(/^.*:/, "")], /^effect-oci: .*EADDRINUSE: address already in use/]
         ]
         for (const [args, pattern, env] of table) {
           const { code, stderr, stdout } = yield* run(args, env)

@@ -95,6 +95,22 @@ describe("commands", () => {
         assert.include(failed.err[0], "linux/s390x")
       }))
 
+    it.effect("copy, plan: make no folder for a plan, nor for what is not there", () =>
+      Effect.gen(function*() {
+        const { app, folder } = yield* seeded
+        const fs = yield* FileSystem.FileSystem
+        const target = `oci:${folder}/layout:1`
+        const [dry] = yield* lines("copy", "--dry-run", `${app}:1`, target)
+        const [planned] = yield* lines("plan", `${app}:1`, target)
+        assert.strictEqual(planned.nodes.length, 8)
+        assert.isFalse((yield* run("copy", `${app}:none`, target)).isSuccess)
+        assert.isFalse((yield* run("copy", "--platform", "linux/s390x", `${app}:1`, target)).isSuccess)
+        assert.isFalse(yield* fs.exists(`${folder}/layout`))
+        yield* print("copy", `${app}:1`, target)
+        const [again] = yield* lines("copy", "--dry-run", `${app}:1`, target)
+        assert.notDeepEqual(again.summary, dry.summary)
+      }))
+
     it.effect("attach and referrers: what is attached is found, goes along, and is deleted", () =>
       Effect.gen(function*() {
         const { app, descriptor, folder, host } = yield* seeded

@@ -317,7 +317,7 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           : this.reason.withheld !== undefined
           ? `The credentials were not sent. If ${this.reason.withheld} is the registry's token server, ` +
             "pair them (EFFECT_OCI_TOKEN_SERVERS)."
-          : "No credentials were sent: none are known for this registry."
+          : "No credentials were sent: none are known for this registry. Log in first (effect-oci auth login)."
       case "Unsupported":
         return this.method === "DELETE"
           ? "This registry does not delete here; its own console or API may, or a setting of its."
@@ -325,6 +325,8 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
       case "Unreachable":
         return this.reason.code === "ENOTFOUND"
           ? "Check the name of the registry."
+          : this.reason.code === "ECONNREFUSED"
+          ? "Nothing listens there. Check the port, and that the registry runs."
           : this.reason.code !== undefined && noTls.has(this.reason.code)
           ? "It does not speak TLS. If it is to be spoken to by plain http, name it (EFFECT_OCI_PLAIN_HTTP)."
           : undefined

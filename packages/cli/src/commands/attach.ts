@@ -22,7 +22,10 @@ const parse = (text: string): { readonly file: string; readonly mediaType: strin
 
 export const attach = Command.make("attach", {
   reference: Argument.String("REF").pipe(Argument.withDescription("what it is about")),
-  files: Argument.String("FILE[:TYPE]").pipe(Argument.variadic({ min: 0 })),
+  files: Argument.String("FILE[:TYPE]").pipe(
+    Argument.withDescription("a file, and its media type; application/octet-stream unless told"),
+    Argument.variadic({ min: 0 })
+  ),
   artifactType: Flag.String("artifact-type").pipe(
     Flag.withDescription("what kind of thing is attached, such as application/spdx+json")
   ),

@@ -1,13 +1,13 @@
 import { Remote } from "@effect-oci/remote/Remote"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const blob = Command.make("blob", {
-  reference: Argument.String("REPO@DIGEST"),
+  reference: Flags.content,
   offset: Flag.Int("offset").pipe(
     Flag.withDescription("leaves out so many bytes at the front; what is left is not verified"),
     Flag.withDefault(0)

@@ -9,7 +9,7 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const catalog = Command.make("catalog", {
-  registry: Argument.String("REGISTRY"),
+  registry: Argument.String("REGISTRY").pipe(Argument.withDescription("host[:port]")),
   json: Flags.json
 }, ({ json, registry }) =>
   report(Effect.gen(function*() {

@@ -1,5 +1,4 @@
 import { Remote } from "@effect-oci/remote/Remote"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -8,7 +7,7 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const remove = Command.make("delete", {
-  reference: Argument.String("REPO@DIGEST"),
+  reference: Flags.content,
   referrers: Flag.Boolean("referrers").pipe(
     Flag.withDescription("also what refers to it: signatures, SBOMs and the like"),
     Flag.withDefault(false)

@@ -1,13 +1,13 @@
 import { Remote } from "@effect-oci/remote/Remote"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 
 export const digest = Command.make(
   "digest",
-  { reference: Argument.String("REF") },
+  { reference: Flags.reference },
   ({ reference }) =>
     report(Effect.gen(function*() {
       const remote = yield* Remote

@@ -1,6 +1,5 @@
 import * as Extent from "@effect-oci/remote/Extent"
 import { Remote } from "@effect-oci/remote/Remote"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -10,7 +9,7 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const ls = Command.make("ls", {
-  repository: Argument.String("REPO"),
+  repository: Flags.repository,
   noDigestTags: Flags.toggle("no-digest-tags", "leaves out tags that are made of a digest, as cosign's are"),
   json: Flags.json
 }, ({ json, noDigestTags, repository }) =>

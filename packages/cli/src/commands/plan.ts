@@ -14,7 +14,7 @@ export const plan = Command.make("plan", {
   target: Argument.String("DST").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
   ...Flags.extent,
   format: Flag.Literals("format", ["mermaid", "dot", "json", "summary"]).pipe(
-    Flag.withDescription("how the plan is printed"),
+    Flag.withDescription("how the plan is printed; mermaid unless told"),
     Flag.withDefault("mermaid")
   ),
   json: Flags.json

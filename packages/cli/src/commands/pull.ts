@@ -7,10 +7,11 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 import * as Progress from "../Progress.ts"
 
 export const pull = Command.make("pull", {
-  reference: Argument.String("REF"),
+  reference: Flags.reference,
   folder: Argument.String("DIR").pipe(Argument.withDescription("an OCI layout folder; made where there is none"))
 }, ({ folder, reference }) =>
   report(Effect.gen(function*() {

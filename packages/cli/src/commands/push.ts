@@ -6,11 +6,12 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 import * as Progress from "../Progress.ts"
 
 export const push = Command.make("push", {
   folder: Argument.String("DIR").pipe(Argument.withDescription("an OCI layout folder")),
-  reference: Argument.String("REF")
+  reference: Flags.reference
 }, ({ folder, reference }) =>
   report(Effect.gen(function*() {
     const remote = yield* Remote

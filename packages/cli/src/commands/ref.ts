@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Failed } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 
 const describe = (input: string) =>
   Result.match(Reference.parse(input), {
@@ -19,7 +20,7 @@ const describe = (input: string) =>
   })
 
 export const ref = Command.make("ref", {
-  references: Argument.String("REF").pipe(Argument.variadic({ min: 1 }))
+  references: Flags.reference.pipe(Argument.variadic({ min: 1 }))
 }, ({ references }) =>
   Effect.gen(function*() {
     const described = references.map(describe)

@@ -1,6 +1,5 @@
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -12,7 +11,7 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const referrers = Command.make("referrers", {
-  reference: Argument.String("REF"),
+  reference: Flags.reference,
   artifactType: Flag.String("artifact-type").pipe(
     Flag.withDescription("only those of this type"),
     Flag.optional

@@ -32,7 +32,8 @@ const listening = {
     Flag.withDefault("127.0.0.1")
   ),
   port: Flag.Int("port").pipe(
-    Flag.withDescription("the port to listen on; 0 is any that is free"),
+    Flag.withDescription("the port to listen on; 0, or nothing, is any that is free"),
+    Flag.filter((port) => port >= 0 && port <= 65_535, () => "0 to 65535"),
     Flag.withDefault(0)
   ),
   answerFor: Flag.String("answer-for").pipe(
@@ -55,7 +56,7 @@ const allowing = {
     Flag.optional
   ),
   auth: Flag.Literals("auth", ["basic", "bearer"]).pipe(
-    Flag.withDescription("how to ask for it: with each request, or once for a token"),
+    Flag.withDescription("how to ask for it: with each request (basic, unless told), or once for a token"),
     Flag.withDefault("basic")
   ),
   allow: Flag.String("allow").pipe(

@@ -81,7 +81,8 @@ export const sync = Command.make("sync", {
   exclude: patterns("exclude", "no tags that fit this pattern; may be given several times"),
   ...Flags.extent,
   atOnce: Flag.Int("at-once").pipe(
-    Flag.withDescription("how many tags are looked at and copied at once"),
+    Flag.withDescription("how many tags are looked at and copied at once; 4 unless told"),
+    Flags.positive,
     Flag.withDefault(4)
   ),
   dryRun: Flags.dryRun,

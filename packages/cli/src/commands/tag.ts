@@ -4,10 +4,11 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 
 export const tag = Command.make("tag", {
-  reference: Argument.String("REF"),
-  tag: Argument.String("TAG")
+  reference: Flags.reference,
+  tag: Argument.String("TAG").pipe(Argument.withDescription("the other tag"))
 }, ({ reference, tag }) =>
   report(Effect.gen(function*() {
     const remote = yield* Remote

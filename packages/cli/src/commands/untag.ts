@@ -7,7 +7,10 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 
 export const untag = Command.make("untag", {
-  references: Argument.String("REPO:TAG").pipe(Argument.variadic({ min: 1 })),
+  references: Argument.String("REPO:TAG").pipe(
+    Argument.withDescription("a repository, and the tag of it that goes"),
+    Argument.variadic({ min: 1 })
+  ),
   json: Flags.json
 }, ({ json, references }) =>
   report(Effect.gen(function*() {
