@@ -13,11 +13,12 @@ import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+const entry = fileURLToPath(new URL("../bin.js", import.meta.url))
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
-/** The command as a process of its own, run from its sources. */
-const run = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: Record<string, string> = {}) {
-  const handle = yield* ChildProcess.make(process.execPath, ["--conditions=@effect-oci/source", bin, ...args], {
+/** Node as a process of its own. */
+const node = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: Record<string, string> = {}) {
+  const handle = yield* ChildProcess.make(process.execPath, args, {
     stdin: "ignore",
     extendEnv: true,
     env: { DOCKER_CONFIG: "/nonexistent", NO_COLOR: "1", ...env }
@@ -26,6 +27,10 @@ const run = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: Record
   const [stdout, stderr] = yield* Effect.all([text(handle.stdout), text(handle.stderr)], { concurrency: 2 })
   return { stdout, stderr, code: Number(yield* handle.exitCode) }
 }, Effect.scoped)
+
+/** The command, run from its sources. */
+const run = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
+  node(["--conditions=@effect-oci/source", bin, ...args], env)
 
 const seeded = Effect.fnUntraced(function*(options?: NodeRegistry.Options) {
   const host = yield* NodeRegistry.serve(options)
@@ -85,6 +90,14 @@ describe("effect-oci", () => {
           [["reference", "error"], ["reference", "registry", "repository", "tag", "digest"]]
         )
       }), 300_000)
+
+    it.effect("says that Node is too old, before anything of it is asked for", () =>
+      Effect.gen(function*() {
+        const old = "data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '22.18.0' } })"
+        const { code, stderr, stdout } = yield* node(["--import", old, entry, "ref", "ubuntu"])
+        assert.strictEqual(stderr, "effect-oci: Node 22.18.0 is too old\n  It needs 22.19 or later.\n")
+        assert.deepStrictEqual([code, stdout], [1, ""])
+      }), 60_000)
 
     it.effect("ends bad input in one line, without a trace and without a tag", () =>
       Effect.gen(function*() {
