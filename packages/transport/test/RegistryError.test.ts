@@ -123,7 +123,13 @@ describe("RegistryError", () => {
         new Unreachable({ ...unreachable, code: "ERR_SSL_WRONG_VERSION_NUMBER" }),
         "EFFECT_OCI_PLAIN_HTTP"
       ],
-      ["one who was only unlucky", "GET", new Unreachable(unreachable), undefined],
+      [
+        "one who asks where nobody is",
+        "GET",
+        new Unreachable(unreachable),
+        "Nothing listens there."
+      ],
+      ["one who was only unlucky", "GET", new Unreachable({ ...unreachable, code: "ETIMEDOUT" }), undefined],
       [
         "one who was led inside",
         "GET",
@@ -142,6 +148,14 @@ describe("RegistryError", () => {
         else assert.include(error.hint, hint)
       })
     }
+
+    it("helps one who speaks plain http to TLS, where that is likely", () => {
+      const hint = (url: string) =>
+        Failure.make("GET", url, new Unreachable({ ...unreachable, code: "ECONNRESET" })).hint
+      assert.include(hint("http://localhost:5000/v2/"), "certs.d")
+      assert.isUndefined(hint("http://localhost:5000/v2/a/tags/list"))
+      assert.isUndefined(hint("https://a.test/v2/"))
+    })
   })
 
   it("is known by its mark, not by its looks", () => {
