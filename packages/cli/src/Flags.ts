@@ -66,7 +66,9 @@ export const extent = {
   digestTags: toggle("digest-tags", "also what is tagged with its digest, as cosign does"),
   foreign: toggle("foreign", "also layers that are meant to stay where their urls say"),
   concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription("how many requests and transfers go on at once; 64 unless told, and 16 of them at most move much"),
+    Flag.withDescription(
+      "how many requests and transfers go on at once; 64 unless told, and 16 of them at most move much"
+    ),
     positive,
     Flag.withDefault(64)
   )
