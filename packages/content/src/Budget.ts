@@ -115,16 +115,15 @@ export interface Options {
 }
 
 interface Origin {
-  readonly most: number
   limit: number
   busy: number
 }
 
 interface Slot {
-  readonly origins: ReadonlyArray<Origin>
+  readonly line: Line
   readonly group: object | undefined
   state: "waiting" | "entered" | "left"
-  /** Whether it counts in all. */
+  /** Whether it counts in all: of a group one does. */
   isCounted: boolean
   /** Until when it is lent, if it is. */
   until: number | undefined
@@ -133,6 +132,8 @@ interface Slot {
 /** Those that wait for the same origins, first come first. */
 interface Line {
   readonly origins: ReadonlyArray<Origin>
+  /** What it counts for besides, as if all went through one place, and so did all that moves much. */
+  readonly sums: ReadonlyArray<Origin>
   readonly waiting: Map<number, Waiter>
 }
 
@@ -182,28 +183,31 @@ export const make = (options?: Options | undefined): Budget => {
   const transfers = Math.max(1, options?.transfers ?? defaults.transfers)
   const most = Math.max(1, options?.perOrigin ?? concurrency)
   const origins = new Map<string, Origin>()
-  /** All that moves much, as if it went through one place. */
-  const bulk: Origin = { most: transfers, limit: transfers, busy: 0 }
+  const all: Origin = { limit: concurrency, busy: 0 }
+  const bulk: Origin = { limit: transfers, busy: 0 }
+  const sums = { little: [all], much: [all, bulk] }
   const lines = new Map<string, Line>()
   const lent = new Set<Slot>()
   /** Who of a group is at work, and who of it waits. */
   const atWork = new Map<object, Set<Slot>>()
   const grouped = new Map<object, Set<Waiter>>()
-  let busy = 0
   let tickets = 0
 
   const originOf = (name: string): Origin => {
     const known = origins.get(name)
     if (known !== undefined) return known
-    const origin = { most, limit: most, busy: 0 }
+    const origin = { limit: most, busy: 0 }
     origins.set(name, origin)
     return origin
   }
-  const count = (slot: Slot, by: 1 | -1) => {
-    if (slot.isCounted) busy += by
-    for (const origin of slot.origins) origin.busy += by
+  const sum = (slot: Slot, by: 1 | -1) => {
+    for (const sum of slot.line.sums) sum.busy += by
   }
-  const hasRoom = (line: Line) => line.origins.every((origin) => origin.busy < origin.limit)
+  const count = (slot: Slot, by: 1 | -1) => {
+    if (slot.isCounted) sum(slot, by)
+    for (const origin of slot.line.origins) origin.busy += by
+  }
+  const haveRoom = (origins: ReadonlyArray<Origin>) => origins.every((origin) => origin.busy < origin.limit)
 
   /** A slot whose wait is over counts again, whether there is room for it or not: it will be among the first to end. */
   const recall = (now: number) => {
@@ -217,11 +221,12 @@ export const make = (options?: Options | undefined): Budget => {
 
   /** Of the lines that there is room for, the one in which somebody has waited longest. */
   const next = (): Waiter | undefined => {
-    if (busy >= concurrency) return undefined
+    if (!haveRoom([all])) return undefined
     let first: Waiter | undefined
     for (const line of lines.values()) {
       const [waiter] = line.waiting.values()
-      if (waiter !== undefined && hasRoom(line) && (first === undefined || waiter.ticket < first.ticket)) first = waiter
+      if (waiter === undefined || !haveRoom(line.origins) || !haveRoom(line.sums)) continue
+      if (first === undefined || waiter.ticket < first.ticket) first = waiter
     }
     return first
   }
@@ -247,20 +252,29 @@ export const make = (options?: Options | undefined): Budget => {
     follow(slot.group)
   }
 
+  /** Whether a slot that counts does so for another of its group, too: one that moves much also for those that do not. */
+  const covers = (wide: Slot, narrow: Slot) => narrow.line.sums.every((sum) => wide.line.sums.includes(sum))
+
   /** Lets another of the group count in all, for one that stops. */
   const passOn = (slot: Slot) => {
     if (slot.group === undefined || !slot.isCounted) return
-    for (const other of atWork.get(slot.group) ?? []) {
-      if (other === slot || lent.has(other)) continue
-      slot.isCounted = false
-      other.isCounted = true
-      return
-    }
+    const heirs = Array.from(atWork.get(slot.group) ?? []).filter((other) =>
+      other !== slot && !other.isCounted && !lent.has(other) && covers(slot, other)
+    )
+    const heir = heirs.find((other) => other.line.sums === slot.line.sums) ?? heirs[0]
+    if (heir === undefined) return
+    sum(slot, -1)
+    sum(heir, 1)
+    slot.isCounted = false
+    heir.isCounted = true
   }
 
   /** Lets in those of a group that is at work already. */
   const follow = (group: object) => {
-    for (const waiter of grouped.get(group) ?? []) if (hasRoom(waiter.line)) enter(waiter, false)
+    for (const waiter of grouped.get(group) ?? []) {
+      const isAlong = Array.from(atWork.get(group) ?? []).some((other) => covers(other, waiter.slot))
+      if (isAlong && haveRoom(waiter.line.origins)) enter(waiter, false)
+    }
   }
 
   const admit = (now: number) => {
@@ -304,7 +318,7 @@ export const make = (options?: Options | undefined): Budget => {
         if (others?.size === 0) atWork.delete(slot.group)
       }
       if (Exit.isSuccess(exit)) {
-        for (const origin of slot.origins) origin.limit = Math.min(origin.most, origin.limit + 1)
+        for (const origin of slot.line.origins) origin.limit = Math.min(most, origin.limit + 1)
       }
       admit(now)
     })
@@ -335,10 +349,10 @@ export const make = (options?: Options | undefined): Budget => {
           const isBulk = options?.isBulk === true
           const key = `${isBulk} ${unique.join(" ")}`
           const line: Line = lines.get(key) ??
-            { origins: [...unique.map(originOf), ...(isBulk ? [bulk] : [])], waiting: new Map() }
+            { origins: unique.map(originOf), sums: isBulk ? sums.much : sums.little, waiting: new Map() }
           lines.set(key, line)
           const slot: Slot = {
-            origins: line.origins,
+            line,
             group: options?.group,
             state: "waiting",
             isCounted: true,

@@ -121,6 +121,45 @@ describe("Budget", () => {
         assert.isAtMost(took, 3)
       }))
 
+    it.effect("counts a group once among what moves much", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ transfers: 1 })
+        const { state, work } = meter()
+        const group = {}
+        const { took } = yield* timed(
+          Effect.forEach(["a", "b", "c"], (origin) => budget.within([origin], { group, isBulk: true })(work), {
+            concurrency: "unbounded"
+          })
+        )
+        assert.deepStrictEqual([state.most, took], [3, 1])
+      }))
+
+    it.effect("counts what moves much though others of its group only ask", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ transfers: 1 })
+        const { state, work } = meter()
+        const [one, other] = [{}, {}]
+        yield* timed(Effect.all([
+          budget.within(["a"], { group: one })(Effect.sleep("1 second")),
+          budget.within(["a"], { group: other })(Effect.sleep("1 second")),
+          budget.within(["b"], { group: one, isBulk: true })(work),
+          budget.within(["b"], { group: other, isBulk: true })(work),
+          budget.within(["c"], { isBulk: true })(work)
+        ], { concurrency: "unbounded" }))
+        assert.strictEqual(state.most, 1)
+      }))
+
+    it.effect("lets those that only ask follow one of their group that moves much", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 1 })
+        const group = {}
+        const write = budget.within(["a"], { group, isBulk: true })(Effect.sleep("2 seconds"))
+        const ask = budget.within(["b"], { group })(Effect.sleep("3 seconds"))
+        const last = budget.within(["c"], { isBulk: true })(Effect.sleep("1 second"))
+        const { took } = yield* timed(Effect.all([write, ask, last], { concurrency: "unbounded" }))
+        assert.strictEqual(took, 4)
+      }))
+
     it.effect("counts a group as long as one of it is at work", () =>
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 1 })
