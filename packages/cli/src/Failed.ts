@@ -9,6 +9,7 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as PlatformError from "effect/PlatformError"
 import { hasProperty } from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 
@@ -45,6 +46,12 @@ const hintOf = (error: unknown): string | undefined => {
 /** An error, or what caused it where it says nothing itself. */
 const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
+  if (error instanceof PlatformError.PlatformError && "pathOrDescriptor" in error.reason) {
+    const { _tag, pathOrDescriptor } = error.reason
+    if (typeof pathOrDescriptor === "string" && _tag !== "Unknown") {
+      return `${pathOrDescriptor}: ${_tag.replaceAll(/\B[A-Z]/g, (letter) => ` ${letter}`).toLowerCase()}`
+    }
+  }
   return error.message === "" && error.cause !== undefined ? messageOf(error.cause) : error.message || error.name
 }
 

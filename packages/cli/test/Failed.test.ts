@@ -40,6 +40,18 @@ describe("Failed", () => {
       assert.strictEqual(hints.length, 1)
     }))
 
+  it.effect("says of a file what is the matter with it", () =>
+    Effect.gen(function*() {
+      const options = { module: "FileSystem", method: "access", pathOrDescriptor: "/a.json" } as const
+      for (const _tag of ["NotFound", "PermissionDenied"] as const) {
+        yield* Effect.exit(report(Effect.fail(PlatformError.systemError({ ...options, _tag }))))
+      }
+      assert.deepStrictEqual(yield* TestConsole.errorLines, [
+        "effect-oci: /a.json: not found",
+        "effect-oci: /a.json: permission denied"
+      ])
+    }))
+
   it.effect("looks for words in the cause, and has none for a reader who has read enough", () =>
     Effect.gen(function*() {
       yield* Effect.exit(report(Effect.fail(new ServeError({ cause: new Error("address already in use") }))))
