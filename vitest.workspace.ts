@@ -12,6 +12,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // What is measured is never the time that a test takes; a machine may have other work.
+    testTimeout: 60_000,
     projects: packages.map((name) => ({
       extends: true,
       test: { name, root: `./packages/${name}`, include: ["test/**/*.test.ts"] }
