@@ -36,3 +36,15 @@ export const bytes = (self: Uint8Array): Effect.Effect<void, PlatformError.Platf
  * @since 1.0.0
  */
 export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
+
+/**
+ * Prints a line for each element, as many at once as arrive together: of lists of 100,000, most of the time would else go by
+ * in printing.
+ *
+ * @category writing
+ * @since 1.0.0
+ */
+export const lines = <A, E, R>(
+  self: Stream.Stream<A, E, R>,
+  line: (element: A) => string
+): Effect.Effect<void, E, R> => Stream.runForEachArray(self, (elements) => Console.log(elements.map(line).join("\n")))

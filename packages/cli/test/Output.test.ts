@@ -36,6 +36,13 @@ describe("Output", () => {
       assert.deepStrictEqual(got.flat(), [1, 2])
     }))
 
+  it.effect("prints a line for each element, and together what arrives together", () =>
+    Effect.gen(function*() {
+      const pages = Stream.concat(Stream.fromIterable(["a", "b"]), Stream.fromIterable(["c"]))
+      yield* Output.lines(pages, (tag) => `<${tag}>`)
+      assert.deepStrictEqual(yield* TestConsole.logLines, ["<a>\n<b>", "<c>"])
+    }))
+
   it.effect("prints JSON on one line", () =>
     Effect.gen(function*() {
       yield* Output.json({ a: ["b\nc"] })

@@ -1,7 +1,6 @@
 import * as Extent from "@effect-oci/remote/Extent"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { printable, report } from "../Failed.ts"
@@ -16,5 +15,5 @@ export const ls = Command.make("ls", {
   report(Effect.gen(function*() {
     const remote = yield* Remote
     const tags = Stream.filter(remote.list(repository), (tag) => !noDigestTags || !Extent.isDigestTag(tag))
-    yield* Stream.runForEach(tags, (tag) => json ? Output.json({ tag }) : Console.log(printable(tag)))
+    yield* Output.lines(tags, (tag) => json ? JSON.stringify({ tag }) : printable(tag))
   }))).pipe(Command.withDescription("Lists the tags of a repository"))
