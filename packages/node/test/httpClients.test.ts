@@ -465,6 +465,27 @@ describe.each([["NodeHttp", NodeHttp.layer], ["NodeLane", NodeLane.layer]] as co
       })
     )
 
+    // Nobody retries here: what fails, fails.
+    it.runIf(isLane)(
+      "B25: that the server closes after a millisecond cost none of a thousand requests",
+      () =>
+        Effect.runPromise(Effect.provide(
+          Effect.scoped(Effect.gen(function*() {
+            const server = yield* Wire.serve((_, socket) =>
+              void socket.write(ok("ok"), () => setTimeout(() => socket.destroy(), 1))
+            )
+            const pause = Effect.sleep("1 millis")
+            const answers = yield* Effect.forEach(
+              Array.from({ length: 1000 }),
+              (_, i) => i % 3 === 0 ? Effect.andThen(pause, text(server.url)) : text(server.url),
+              { concurrency: 8 }
+            )
+            assert.strictEqual(answers.filter((answer) => answer === "ok").length, 1000)
+          })),
+          layer
+        ))
+    )
+
     it.runIf(isLane)(
       "that end as the request leaves are replaced at once, for what can be sent again",
       () =>
