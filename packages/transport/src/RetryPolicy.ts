@@ -115,11 +115,12 @@ const isBearable = (reason: RateLimited | Unavailable) => Duration.isLessThanOrE
 
 const backoff = Schedule.exponential("250 millis").pipe(
   // Jitter, so that clients that failed together do not come back together; of half the time, so that eight tries always
-  // last longer than a registry takes to start: 18 s at least.
+  // last longer than a registry takes to start, 14 s at least; and 29 s at most, within the half minute that a target waits
+  // for an upload whose source is tried again.
   Schedule.modifyDelay(({ duration }) =>
     Effect.map(
       Random.next,
-      (random) => Duration.times(Duration.min(duration, Duration.seconds(10)), 0.5 + random / 2)
+      (random) => Duration.times(Duration.min(duration, Duration.seconds(7)), 0.5 + random / 2)
     )
   )
 )
@@ -144,7 +145,7 @@ export const rateLimited: Policy = forReasons(
 )
 
 /**
- * Backs off, with jitter, from a registry that fails or cannot be reached: 0.25 s, doubling, 10 s at most; 8 times and 2
+ * Backs off, with jitter, from a registry that fails or cannot be reached: 0.25 s, doubling, 7 s at most; 8 times and 2
  * minutes at most. What time does not mend, such as an untrusted certificate, is not tried again.
  *
  * @category policies
