@@ -56,9 +56,10 @@ export interface Settings {
    */
   readonly chunkMinLength: number
   /**
-   * How long a client may send nothing of a body that it has begun.
+   * How long a client may send nothing of a body that it has begun. Long enough for one whose source stalls for half a minute
+   * and is tried again for half a minute more.
    *
-   * @default "30 seconds"
+   * @default "1 minute"
    */
   readonly patience: Duration.Input
   /**
@@ -94,7 +95,7 @@ export const defaults: Settings = {
   manifestLimit: 4 * 1024 * 1024,
   pageSize: 1000,
   chunkMinLength: 0,
-  patience: "30 seconds",
+  patience: "1 minute",
   minimumRate: 1024,
   warnings: [],
   hosts: undefined
