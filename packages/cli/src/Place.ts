@@ -117,9 +117,11 @@ const copyTo = Effect.fnUntraced(function*(from: string, to: string, options: Ex
     const copied = yield* remote.copy(folder(from) === undefined ? from : yield* source(from), to, options)
     return { ...copied, name: String(copied.reference) }
   }
-  const { descriptor, name, roots, tags } = yield* layoutTarget(from, target, options)
+  const { name, roots, tags } = yield* layoutTarget(from, target, options)
   const layout = yield* OciLayout.make(target.path)
   const report = yield* WriteGraph.run(WriteGraph.to(layout, roots), options)
+  // All roots are of one manifest.
+  const descriptor = report.roots[0]!
   // Without a tag the layout could not say what in it was meant.
   if (tags.length === 0) yield* layout.list(descriptor)
   return { ...report, descriptor, name }

@@ -63,5 +63,6 @@ export const copy = Effect.fn("Copy.copy")(function*(
     ? yield* Effect.mapError(source.resolve(what), CopyError.at("source", what))
     : what
   const report = yield* WriteGraph.run(WriteGraph.to(target, roots(source, descriptor, options)), options)
-  return { ...report, descriptor }
+  // All roots are of one manifest.
+  return { ...report, descriptor: report.roots[0]! }
 })

@@ -41,7 +41,8 @@ export interface Source {
    *
    * The stream fails unless size and digest hold, so whoever sees it end has seen the right bytes; it can be run again.
    * From an `offset` above 0 the bytes before it are left out, and only the size can be checked: the digest is the
-   * business of whoever holds the first part.
+   * business of whoever holds the first part. A size that a place was only told when it resolved a manifest is not held
+   * against the bytes that have the digest.
    *
    * **Gotchas**
    *

@@ -10,6 +10,7 @@
  *
  * @since 1.0.0
  */
+import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Graph from "effect/Graph"
@@ -120,6 +121,10 @@ export interface Report {
    * The bytes of what was sent.
    */
   readonly bytes: number
+  /**
+   * What the roots are now, in their order: of a tag its manifest, of what was streamed or read what it turned out to be.
+   */
+  readonly roots: ReadonlyArray<Descriptor.Descriptor>
 }
 
 /**
@@ -194,7 +199,7 @@ export const plan = Effect.fn("WriteGraph.plan")(function*(
   roots: ReadonlyArray<Root>,
   options?: Options | undefined
 ): Effect.fn.Return<Plan, CopyError> {
-  const entries = yield* Walk.walk(roots, { ...options, mode: "plan" })
+  const { entries } = yield* Walk.walk(roots, { ...options, mode: "plan" })
   return { roots, graph: toGraph(entries) }
 })
 
@@ -273,7 +278,7 @@ const toGraph = (entries: ReadonlyMap<string, Walk.Entry>): Plan["graph"] =>
     }
   })
 
-const report = (entries: ReadonlyMap<string, Walk.Entry>): Report => {
+const report = ({ entries, roots }: Walk.Walked): Report => {
   const counts = { present: 0, mounted: 0, sent: 0 }
   let bytes = 0
   for (const { written } of entries.values()) {
@@ -281,7 +286,8 @@ const report = (entries: ReadonlyMap<string, Walk.Entry>): Report => {
     counts[written.outcome]++
     if (written.outcome === "sent") bytes += written.descriptor.size
   }
-  return { ...counts, bytes }
+  // A run that succeeds has written all its roots.
+  return { ...counts, bytes, roots: roots.map(({ written }) => written!.descriptor) }
 }
 
 /**

@@ -327,6 +327,9 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
       refetched
     )
   )
+  /** What was read is as long as it is, whatever was said of it before. */
+  const found = ({ length }: Uint8Array): Descriptor.Descriptor =>
+    length === descriptor.size ? descriptor : { ...descriptor, size: length }
   const members = once(
     Effect.flatMap(read, (all) =>
       Effect.fromResult(Successors.of(descriptor, all, source.location)).pipe(
@@ -352,12 +355,10 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
       if (isPresent && follow === undefined) return undefined
       return Effect.gen(function*() {
         const needs = yield* members
+        const all = yield* read
         const listed = target.refer === undefined
           ? []
-          : Option.toArray(Option.map(
-            Successors.referrer(descriptor, yield* read),
-            (referrer) => listing(self, referrer)
-          ))
+          : Option.toArray(Option.map(Successors.referrer(found(all), all), (referrer) => listing(self, referrer)))
         return {
           // Of what is present only that is looked at which may have followers.
           needs: isPresent ? needs.filter(({ kind }) => kind === "manifest") : needs,
@@ -367,11 +368,11 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
     },
     write: ({ progress, target }) =>
       Effect.flatMap(read, (all) =>
-        target.push(descriptor, Bytes.body(all)).pipe(
+        target.push(found(all), Bytes.body(all)).pipe(
           Effect.mapError(CopyError.at("target", descriptor.digest)),
           Effect.map((outcome): Written => {
             progress(all.length)
-            return { outcome, descriptor, bytes: Option.some(all) }
+            return { outcome, descriptor: found(all), bytes: Option.some(all) }
           })
         ))
   }

@@ -137,6 +137,22 @@ describe("WriteGraph", () => {
         assert.strictEqual(written.tags.get(v1)?.digest, root.digest)
       }))
 
+    it.effect("B36: goes by the bytes where a source was wrong of their size", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const told = { ...root, size: 7 }
+        const source: Source = {
+          ...store,
+          fetch: (descriptor, offset) => store.fetch(descriptor.digest === root.digest ? root : descriptor, offset)
+        }
+        const { store: there, target } = strict()
+        const report = yield* WriteGraph.run(WriteGraph.to(target, Copy.roots(source, told, { tags: [v1] })), {
+          verify: true
+        })
+        assert.deepStrictEqual(report.roots, [root])
+        assert.deepStrictEqual(yield* there.resolve(v1), root)
+      }))
+
     it.effect("asks for the tag alone when it is there", () =>
       Effect.gen(function*() {
         const { root, store } = yield* shared
@@ -145,7 +161,7 @@ describe("WriteGraph", () => {
         yield* WriteGraph.run(WriteGraph.to(target, roots))
         const before = order.length
         const again = yield* WriteGraph.run(WriteGraph.to(target, Copy.roots(store, root, { tags: [v1] })))
-        assert.deepStrictEqual(again, { present: 1, mounted: 0, sent: 0, bytes: 0 })
+        assert.deepStrictEqual(again, { present: 1, mounted: 0, sent: 0, bytes: 0, roots: [root] })
         assert.strictEqual(order.length, before)
       }))
 

@@ -44,6 +44,18 @@ export interface Fetched {
  */
 export const limit = 8 * 1024 * 1024
 
+/** Descriptors whose size is what a registry said in answer to HEAD. */
+const told = new WeakSet<Descriptor.Descriptor>()
+
+/**
+ * Whether a descriptor comes from `head` and its size is only the registry's word, which some get wrong: the bytes that have
+ * the digest have the size.
+ *
+ * @category predicates
+ * @since 1.0.0
+ */
+export const isTold = (descriptor: Descriptor.Descriptor): boolean => told.has(descriptor)
+
 const accept = MediaType.manifestTypes.join(", ")
 
 const at = (repository: Repository.Repository, identifier: Tag.Tag | Digest.Digest) =>
@@ -98,8 +110,8 @@ const read = Effect.fnUntraced(function*(
  *
  * **Details**
  *
- * The digest is the registry's word for it; it is verified when the manifest is read. Registries that do not say all of
- * it in answer to HEAD are asked by GET.
+ * Digest and size are the registry's word for it. The digest is verified when the manifest is read, and the size is then
+ * that of the bytes. Registries that do not say all of it in answer to HEAD are asked by GET.
  *
  * @category reading
  * @since 1.0.0
@@ -112,11 +124,13 @@ export const head = Effect.fn("Manifests.head")(function*(
   const response = yield* client.head(at(repository, identifier), { headers: { accept } }).pipe(
     Effect.catchIf(Request.isNoHead, () => Effect.undefined)
   )
-  const told = response === undefined ? undefined : toldBy(response, identifier)
-  return told ?? (yield* get(repository, identifier)).descriptor
+  const said = response === undefined ? undefined : saidBy(response, identifier)
+  if (said === undefined) return (yield* get(repository, identifier)).descriptor
+  told.add(said)
+  return said
 })
 
-const toldBy = (
+const saidBy = (
   response: HttpClientResponse.HttpClientResponse,
   identifier: Tag.Tag | Digest.Digest
 ): Descriptor.Descriptor | undefined => {
@@ -125,8 +139,8 @@ const toldBy = (
     ? Result.succeed(identifier)
     : Digest.parse(response.headers["docker-content-digest"] ?? "")
   const mediaType = typeOf(response)
-  // No manifest is empty, whatever some registries say in answer to HEAD.
-  return Result.isFailure(digest) || size === undefined || size === 0 || mediaType === ""
+  // No manifest is empty, whatever some registries say in answer to HEAD, and none is larger than what is read.
+  return Result.isFailure(digest) || size === undefined || size === 0 || size > limit || mediaType === ""
     ? undefined
     : Descriptor.make({ mediaType, digest: digest.success, size })
 }

@@ -8,7 +8,6 @@ import { ContentError, Invalid } from "@effect-oci/content/ContentError"
 import type { CopyError } from "@effect-oci/content/CopyError"
 import type { Source, Store } from "@effect-oci/content/Store"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
-import type * as WriteNode from "@effect-oci/content/WriteNode"
 import type { NameError } from "@effect-oci/name/NameError"
 import * as Reference from "@effect-oci/name/Reference"
 import * as Registry from "@effect-oci/name/Registry"
@@ -398,8 +397,10 @@ const make = Effect.gen(function*() {
         return Referrers.list(reference.repository, digest, options).pipe(Stream.provideContext(services))
       })),
     copy: Effect.fn("Remote.copy")(function*(from, to, options) {
-      const { descriptor, reference, roots } = yield* prepare(from, to, options)
-      return { ...(yield* WriteGraph.run(roots, options)), descriptor, reference }
+      const { reference, roots } = yield* prepare(from, to, options)
+      const report = yield* WriteGraph.run(roots, options)
+      // All roots are of one manifest.
+      return { ...report, descriptor: report.roots[0]!, reference }
     }),
     plan: Effect.fn("Remote.plan")(function*(from, to, options) {
       const { descriptor, reference, roots } = yield* prepare(from, to, options)
@@ -429,19 +430,13 @@ const make = Effect.gen(function*() {
         }, options)
       })),
     attach: Effect.fn("Remote.attach")(function*(input, attachment, options) {
-      const { identifier, reference, store } = yield* open(input, { isTarget: true })
-      const subject = yield* store.resolve(identifier)
-      let written: Descriptor.Descriptor | undefined
+      const { repository } = yield* referenceOf(input)
+      // Read, for what is written of the subject has to be right.
+      const { descriptor: subject, store } = yield* get(input, { isTarget: true })
       const artifact = yield* Attachment.node({ ...attachment, subject })
-      const node: WriteNode.WriteNode = {
-        ...artifact,
-        write: (context) =>
-          Effect.tap(artifact.write(context), ({ descriptor }) => Effect.sync(() => written = descriptor))
-      }
-      const report = yield* WriteGraph.run(WriteGraph.to(store, [node]), options)
-      // A run that succeeds has written all its roots.
-      const descriptor = written!
-      return { ...report, descriptor, reference: Reference.make(reference.repository, { digest: descriptor.digest }) }
+      const report = yield* WriteGraph.run(WriteGraph.to(store, [artifact]), options)
+      const descriptor = report.roots[0]!
+      return { ...report, descriptor, reference: Reference.make(repository, { digest: descriptor.digest }) }
     }),
     tag: Effect.fn("Remote.tag")(function*(input, name) {
       const tag = yield* Effect.fromResult(Tag.parse(name))

@@ -186,14 +186,19 @@ export const make = (
             ({ bytes }) => Bytes.body(bytes)(offset)
           )
         )
-        // The digest of a signed schema 1 manifest is not of its bytes; it was verified where they were read.
-        return descriptor.mediaType === MediaType.dockerSchema1Signed ? bytes : verified(bytes)
+        // The digest was verified where they were read: that of a signed schema 1 manifest is not of its bytes, and a size that
+        // was only told is not theirs.
+        return descriptor.mediaType === MediaType.dockerSchema1Signed || Manifests.isTold(descriptor)
+          ? bytes
+          : verified(bytes)
       },
       exists: (descriptor) =>
         MediaType.isDocument(descriptor.mediaType)
-          ? run("resolve", Manifests.head(repository, descriptor.digest)).pipe(
-            Effect.map(({ size }) => size === descriptor.size || size === 0),
-            Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
+          ? run("resolve", hasManifest(repository, descriptor)).pipe(
+            Effect.catchIf(
+              (error) => error.reason._tag === "NotFound" || isWrong(error),
+              () => Effect.succeed(false)
+            )
           )
           : run("resolve", Blobs.exists(repository, descriptor.digest, descriptor.size)),
       push: (descriptor, body, options) =>
@@ -223,6 +228,17 @@ export const make = (
       }
     })
   })
+
+/** Where two say different sizes for a digest, the bytes decide. */
+const hasManifest = Effect.fnUntraced(function*(
+  repository: Repository.Repository,
+  descriptor: Descriptor.Descriptor
+): Effect.fn.Return<boolean, RegistryError, Transport> {
+  const { digest } = descriptor
+  if ((yield* Manifests.head(repository, digest)).size === descriptor.size) return true
+  const { bytes } = yield* Manifests.get(repository, digest)
+  return bytes.length === descriptor.size || Manifests.isTold(descriptor)
+})
 
 /** What a registry lacks and is meant to be had elsewhere, if that is allowed. */
 const orForeign = (descriptor: Descriptor.Descriptor, offset: number) =>

@@ -61,7 +61,7 @@ export type Synced =
   & { readonly tag: string }
   & (
     | { readonly outcome: "same"; readonly digest: Digest.Digest }
-    | ({ readonly outcome: "copied"; readonly digest: Digest.Digest } & WriteGraph.Report)
+    | ({ readonly outcome: "copied"; readonly digest: Digest.Digest } & Omit<WriteGraph.Report, "roots">)
     | { readonly outcome: "planned"; readonly digest: Digest.Digest; readonly summary: WriteGraph.Summary }
     | { readonly outcome: "failed"; readonly error: Failure }
   )

@@ -18,11 +18,14 @@ export const pull = Command.make("pull", {
     const remote = yield* Remote
     const { digest, repository, tag } = yield* Effect.fromResult(Reference.parse(reference))
     const source = yield* remote.store(repository)
-    const descriptor = yield* remote.head(reference)
+    const found = yield* remote.head(reference)
     const layout = yield* OciLayout.make(folder)
     // Without a tag the layout could not say what in it was meant.
     const tags = tag === undefined ? [] : [tag]
-    yield* Progress.show(process.stderr, (onEvent) => Copy.copy(source, layout, descriptor, { tags, onEvent }))
+    const { descriptor } = yield* Progress.show(
+      process.stderr,
+      (onEvent) => Copy.copy(source, layout, found, { tags, onEvent })
+    )
     if (tags.length === 0) yield* layout.list(descriptor)
     yield* Console.log(digest ?? descriptor.digest)
   }))).pipe(Command.withDescription("Pulls an image, index or artifact into an OCI layout folder"))

@@ -116,10 +116,16 @@ const awaitAll = (
   of: (entry: Entry) => Deferred.Deferred<void, CopyError.CopyError>
 ) => Effect.forEach(entries, (entry) => Deferred.await(of(entry)), { concurrency: "unbounded", discard: true })
 
+export interface Walked {
+  readonly entries: ReadonlyMap<string, Entry>
+  /** In the order of the roots. */
+  readonly roots: ReadonlyArray<Entry>
+}
+
 export const walk = Effect.fnUntraced(function*(
   roots: ReadonlyArray<WriteGraph.Root>,
   options: Options
-): Effect.fn.Return<ReadonlyMap<string, Entry>, CopyError.CopyError> {
+): Effect.fn.Return<Walked, CopyError.CopyError> {
   const maxDepth = options.maxDepth ?? 8
   const maxNodes = options.maxNodes ?? 100_000
   const tell = Transfer.teller(options.onEvent)
@@ -127,6 +133,7 @@ export const walk = Effect.fnUntraced(function*(
   const targets = namer<Target>()
   const nodes = namer<WriteNode>()
   const entries = new Map<string, Entry>()
+  const rooted: Array<Entry> = []
   const elders = new Map<string, Array<Entry>>()
   const sharing = new Map<WriteNode, Array<Entry>>()
   const held = { bytes: 0 }
@@ -369,7 +376,7 @@ export const walk = Effect.fnUntraced(function*(
       let attempts = 0
       return Effect.suspend(() => attempts++ === 0 ? Effect.void : repair(entry, attempts)).pipe(
         Effect.andThen(alone(entry)),
-        Effect.tap(() => confirm(entry)),
+        Effect.tap((written) => confirm(entry, written)),
         Effect.retry(Schedule.tap(settling, ({ duration, input }) =>
           Effect.sync(() =>
             tell({
@@ -407,13 +414,12 @@ export const walk = Effect.fnUntraced(function*(
       )
 
     /** Asks the target for what it says to have, once a manifest names it. */
-    const confirm = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+    const confirm = (entry: Entry, { descriptor }: Written): Effect.Effect<void, CopyError.CopyError> => {
       if (options.verify !== true || entry.node.kind !== "manifest") return Effect.void
-      const named = [entry, ...entry.needs].filter(({ node }) => node.kind === "blob" || node.kind === "manifest")
+      const named = entry.needs.filter(({ node }) => node.kind === "blob" || node.kind === "manifest")
       return Effect.forEach(
-        named.flatMap(({ node, written }) =>
-          Option.toArray(Option.orElse(node.descriptor, () => Option.fromUndefinedOr(written?.descriptor)))
-        ),
+        // Each need is done.
+        [descriptor, ...named.map(({ written }) => written!.descriptor)],
         (descriptor) =>
           within(entry, "asks")(
             Effect.mapError(entry.target.exists(descriptor), CopyError.at("target", descriptor.digest))
@@ -433,9 +439,10 @@ export const walk = Effect.fnUntraced(function*(
 
     // So many roots at a time: of a million of them, few are ever half done.
     const concurrency = options.mode === "plan" ? "unbounded" : 256
-    const wanted = roots.map(({ node, target }) =>
+    const wanted = roots.map(({ node, target }, at) =>
       Effect.suspend(() => {
         const entry = enter(node, target, 0)
+        rooted[at] = entry
         start()
         return Deferred.await(entry.done)
       })
@@ -450,5 +457,5 @@ export const walk = Effect.fnUntraced(function*(
     const written = [...entries.values()].filter((entry) => entry.written !== undefined).length
     return new CopyError.CopyError({ ...error, written })
   })
-  return entries
+  return { entries, roots: rooted }
 })

@@ -35,6 +35,7 @@ const blob = (fault: Fault.Fault) => fault.on("GET", "/blobs/sha256:")
 const open = (fault: Fault.Fault) => fault.on("POST", "/blobs/uploads/")
 const commit = (fault: Fault.Fault) => fault.on("PUT", "/blobs/uploads/")
 const put = (fault: Fault.Fault) => fault.on("PUT", "/manifests/")
+const length = (bytes: number) => Fault.lie({ length: bytes }).on("HEAD").always()
 const error = (code: string) => JSON.stringify({ errors: [{ code }] })
 
 /** The cases for a layer of this size, where it is this time, in milliseconds. */
@@ -176,7 +177,11 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       up: again
     },
     { name: "push: HEAD not known", target: [Fault.status(405).on("HEAD").always()] },
-    { name: "pull: HEAD without a length", source: [Fault.headers({ "content-length": "0" }).on("HEAD").always()] }
+    { name: "pull: HEAD without a length", source: [length(0)] },
+    { name: "pull: HEAD with less than the length", source: [length(7)] },
+    { name: "pull: HEAD with more than the length", source: [length(123_456)] },
+    { name: "pull: HEAD with a length that no manifest has", source: [length(2 ** 40)] },
+    { name: "push: HEAD with another length", target: [length(7)] }
   ]
 }
 
