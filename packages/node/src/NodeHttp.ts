@@ -18,6 +18,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { paced } from "./internal/paced.ts"
 import * as NodeDial from "./NodeDial.ts"
 
 const connectTimeout = 10_000
@@ -85,7 +86,11 @@ const kept = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.H
   const { body } = request
   return body._tag !== "Stream" ? request : HttpClientRequest.setBody(
     request,
-    HttpBody.stream(Stream.map(body.stream, (chunk) => new Uint8Array(chunk)), body.contentType, body.contentLength)
+    HttpBody.stream(
+      Stream.map(paced(body.stream), (chunk) => new Uint8Array(chunk)),
+      body.contentType,
+      body.contentLength
+    )
   )
 }
 

@@ -104,7 +104,10 @@ export const make = Effect.fnUntraced(function*(
     const idle = head.keepAlive === undefined
       ? keepAlive
       : Math.min(head.keepAlive * 1000 - margin, longestKeepAlive)
-    const release = (isClean: boolean) => pool.release(url, connection, isClean && isSent && head.isKept ? idle : 0)
+    const release = (isClean: boolean) => {
+      if (!isSent) connection.abort()
+      pool.release(url, connection, isClean && isSent && head.isKept ? idle : 0)
+    }
     if (framing.size !== undefined && framing.size <= rest.length && framing.size <= smallBody) {
       const bytes = rest.slice(0, framing.size)
       release(framing.size === rest.length)

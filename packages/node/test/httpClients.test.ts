@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash, randomBytes } from "node:crypto"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { gzipSync } from "node:zlib"
 import * as NodeHttp from "../src/NodeHttp.ts"
 import * as NodeLane from "../src/NodeLane.ts"
@@ -399,6 +399,86 @@ describe.each([["NodeHttp", NodeHttp.layer], ["NodeLane", NodeLane.layer]] as co
         yield* next.text
       })
     )
+
+    const endless = (chunk: Uint8Array) =>
+      Stream.fromIterable({
+        *[Symbol.iterator]() {
+          for (;;) yield chunk
+        }
+      }, { chunkSize: 1 })
+
+    /** What a server gets of an endless upload that it refuses when it has so much of it, and of all that it gets after that. */
+    const refused = Effect.fnUntraced(function*(
+      status: number,
+      at: number,
+      read: (socket: Socket, onData: (bytes: Buffer) => void) => void
+    ) {
+      let before = 0
+      let after = 0
+      let isAnswered = false
+      const server = yield* Wire.serve((asked, socket) => {
+        const look = (bytes: Buffer): void => {
+          if (isAnswered) after += bytes.length
+          else before += bytes.length
+          if (isAnswered || before < at) return
+          isAnswered = true
+          socket.write(`HTTP/1.1 ${status} No\r\ncontent-length: 2\r\n\r\nno`)
+        }
+        look(asked.body)
+        read(socket, look)
+      }, true)
+      const client = yield* HttpClient.HttpClient
+      const body = HttpBody.stream(endless(new Uint8Array(512 * 1024)), "a/b", 1e12)
+      const response = yield* client.put(server.url, { body })
+      assert.deepStrictEqual([response.status, yield* response.text], [status, "no"])
+      yield* Wire.until(() => server.open.size === 0)
+      return after
+    })
+    const most = 256 * 1024
+
+    for (const status of [413, 401, 503]) {
+      live(
+        `B20: send at most 256 KiB after a ${status} that comes early`,
+        Effect.gen(function*() {
+          for (const at of [0, 1024 * 1024, 8 * 1024 * 1024 + 1]) {
+            assert.isAtMost(yield* refused(status, at, (socket, onData) => void socket.on("data", onData)), most)
+          }
+        })
+      )
+    }
+
+    if (isLane) {
+      live(
+        "B20: take back what waits in the kernel for a server that reads slowly",
+        Effect.gen(function*() {
+          const after = yield* refused(413, 1024 * 1024, (socket, onData) => {
+            socket.on("data", (bytes) => {
+              onData(bytes)
+              socket.pause()
+              setTimeout(() => socket.resume(), 5)
+            })
+          })
+          // Some of it had reached the server before it answered, and is all that is left of 3 MiB.
+          assert.isBelow(after, 1024 * 1024)
+        })
+      )
+
+      live(
+        "B20: send a large body that is there in one piece no further, either",
+        Effect.gen(function*() {
+          let got = 0
+          const server = yield* Wire.serve((_, socket) => {
+            socket.write("HTTP/1.1 413 No\r\ncontent-length: 0\r\n\r\n")
+            socket.on("data", (bytes) => void (got += bytes.length))
+          }, true)
+          const client = yield* HttpClient.HttpClient
+          const body = HttpBody.uint8Array(new Uint8Array(64 * 1024 * 1024), "a/b")
+          assert.strictEqual((yield* client.put(server.url, { body })).status, 413)
+          yield* Wire.until(() => server.open.size === 0)
+          assert.isAtMost(got, most)
+        })
+      )
+    }
 
     live(
       "fail where their body does, and leave no connection behind",

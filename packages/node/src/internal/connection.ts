@@ -21,6 +21,8 @@ export interface Connection {
   readonly write: (parts: ReadonlyArray<Uint8Array | string>, done: (error?: Error | null) => void) => void
   readonly used: () => void
   readonly destroy: () => void
+  /** Closes it and has the kernel forget what it has not sent, where it can: whoever refused the rest is not sent it. */
+  readonly abort: () => void
 }
 
 /** Most replies are small. */
@@ -122,6 +124,11 @@ export const open = (
     destroy: () => {
       reader = undefined
       socket.destroy()
+    },
+    abort: () => {
+      reader = undefined
+      if (socket instanceof tls.TLSSocket) socket.destroy()
+      else socket.resetAndDestroy()
     }
   }
 

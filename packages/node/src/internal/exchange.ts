@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Connection } from "./connection.ts"
 import * as Framing from "./framing.ts"
 import * as Head from "./head.ts"
+import { paced } from "./paced.ts"
 import { closed, WireError } from "./wire.ts"
 
 /** A head and what it announces, the bytes that came with it, and whether all of the request had been sent by then. */
@@ -115,6 +116,9 @@ const readHead = (
     return Effect.sync(connection.unread)
   })
 
+/** What goes with the head in one go. */
+const small = 64 * 1024
+
 /** Sends a request and waits for the head of its reply, which may come before all of the body was sent. */
 export const run = (connection: Connection, request: Sendable, url: URL): Effect.Effect<Answered, Broken> => {
   const head = headOf(request, url)
@@ -124,14 +128,15 @@ export const run = (connection: Connection, request: Sendable, url: URL): Effect
   const { body } = request
   // Whoever reads hears of what goes wrong.
   const ignore = () => {}
-  if (body._tag !== "Stream") {
+  if (body._tag === "Empty" || body._tag === "Uint8Array" && body.body.length <= small) {
     return Effect.suspend(() => {
       connection.write(body._tag === "Empty" || body.body.length === 0 ? [head] : [head, body.body], ignore)
       return readHead(connection, request, () => true)
     })
   }
+  const bytes = body._tag === "Stream" ? body.stream : Stream.succeed(body.body)
   let isSent = false
-  let left = body.contentLength
+  let left = lengthOf(request)
   const wrong = (detail: string) => Effect.fail(new Broken(unencodable(request, new Error(detail)), false))
 
   /** Ends once the kernel has the bytes: until then they must not change. */
@@ -142,7 +147,7 @@ export const run = (connection: Connection, request: Sendable, url: URL): Effect
         if (!error) resume(Effect.void)
       })
     })
-  const send = Stream.runForEachArray(body.stream, (chunks) => {
+  const send = Stream.runForEachArray(paced(bytes), (chunks) => {
     let size = 0
     for (const chunk of chunks) size += chunk.length
     if (size === 0) return Effect.void
