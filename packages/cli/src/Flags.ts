@@ -67,10 +67,10 @@ export const extent = {
   foreign: toggle("foreign", "also layers that are meant to stay where their urls say"),
   concurrency: Flag.Int("concurrency").pipe(
     Flag.withDescription(
-      "how many requests and transfers go on at once; 64 unless told, and 16 of them at most move much"
+      "how many requests and transfers go on at once; 128 unless told, and 16 of them at most move much"
     ),
     positive,
-    Flag.withDefault(64)
+    Flag.withDefault(128)
   )
 }
 

@@ -97,7 +97,7 @@ export interface Options {
   /**
    * How much goes on at once in all.
    *
-   * @default 64
+   * @default 128
    */
   readonly concurrency?: number | undefined
   /**
@@ -170,7 +170,7 @@ export const waiting = (wait: Wait): Effect.Effect<void> =>
  * @category constants
  * @since 1.0.0
  */
-export const defaults = { concurrency: 64, transfers: 16 }
+export const defaults = { concurrency: 128, transfers: 16 }
 
 /**
  * Makes a budget. One may serve many runs.

@@ -138,7 +138,7 @@ export interface Options {
    * How many requests and transfers go on at once, for the graph as a whole. A node that waits for others takes none, nor
    * does one that waits before it tries again.
    *
-   * @default 64
+   * @default 128
    */
   readonly concurrency?: number | undefined
   /**
@@ -306,7 +306,7 @@ export interface SimulateOptions {
    */
   readonly bandwidth: number
   /**
-   * @default 64
+   * @default 128
    */
   readonly concurrency?: number | undefined
   /**

@@ -123,7 +123,7 @@ export interface Discovered {
  *
  * **Details**
  *
- * A run asks `isPresent` first, then `discover`, which may add nodes: an index adds its members once it has been read.
+ * A run asks `isPresent` first, with `ahead` where that is set, then `discover`, which may add nodes: an index adds its members once it has been read.
  * Where the node is present it mostly leads to nothing, and nothing is written. Else all its needs are written, and then
  * `write` runs with their results. One node may be written to many targets; at one target, nodes of one known digest are
  * one.
@@ -151,6 +151,10 @@ export interface WriteNode {
    */
   readonly mountFrom: ReadonlyArray<Repository.Repository>
   readonly isPresent: (target: Target) => Effect.Effect<boolean, CopyError.CopyError>
+  /**
+   * Reads what `discover` needs, to be begun with `isPresent`; set where the target will most likely turn out to lack it.
+   */
+  readonly ahead?: Effect.Effect<unknown, CopyError.CopyError> | undefined
   /**
    * Absent where there is nothing to be discovered.
    */
@@ -228,6 +232,12 @@ export interface ContentOptions {
    * for also where the target has the manifest already, and before anything that needs the manifest.
    */
   readonly follow?: Follow | undefined
+  /**
+   * Whether the target has most likely nothing of it: then manifests are read while it is still asked for them.
+   *
+   * @default false
+   */
+  readonly isNew?: boolean | undefined
 }
 
 /**
@@ -351,6 +361,7 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
     source: Option.some(source),
     mountFrom: [],
     isPresent: isPresent(descriptor),
+    ahead: options.isNew === true ? read : undefined,
     discover: (target, isPresent) => {
       if (isPresent && follow === undefined) return undefined
       return Effect.gen(function*() {

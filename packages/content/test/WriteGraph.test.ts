@@ -1,4 +1,4 @@
-import type * as Digest from "@effect-oci/name/Digest"
+import * as Digest from "@effect-oci/name/Digest"
 import * as Repository from "@effect-oci/name/Repository"
 import * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import * as Budget from "../src/Budget.ts"
 import * as Bytes from "../src/Bytes.ts"
 import { ContentError, DigestMismatch, Incomplete, Invalid, NotFound, Unavailable } from "../src/ContentError.ts"
 import * as Copy from "../src/Copy.ts"
@@ -25,6 +26,7 @@ import * as WriteNode from "../src/WriteNode.ts"
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 const v1 = Tag.parseUnsafe("v1")
+const nowhere = Digest.parseUnsafe(`sha256:${"0".repeat(64)}`)
 
 const manifest = Effect.fnUntraced(function*(
   store: MemoryStore.MemoryStore,
@@ -40,6 +42,8 @@ const index = Effect.fnUntraced(function*(
 ) {
   return yield* store.add(MediaType.ociIndex, json({ schemaVersion: 2, manifests: manifests.map(Descriptor.toJson) }))
 })
+
+const yields = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 /** An index of two images that share a layer. */
 const shared = Effect.gen(function*() {
@@ -163,6 +167,63 @@ describe("WriteGraph", () => {
         const again = yield* WriteGraph.run(WriteGraph.to(target, Copy.roots(store, root, { tags: [v1] })))
         assert.deepStrictEqual(again, { present: 1, mounted: 0, sent: 0, bytes: 0, roots: [root] })
         assert.strictEqual(order.length, before)
+      }))
+
+    it.effect("reads manifests of what is new while the target is asked for them", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const slow: Target = {
+          ...MemoryStore.make("target"),
+          exists: () => Effect.delay(Effect.succeed(false), "1 minute")
+        }
+        const copy = (isNew: boolean) => {
+          const said: Array<string> = []
+          const source: Source = {
+            ...store,
+            fetch: (descriptor) =>
+              Stream.unwrap(Effect.as(
+                Effect.delay(Effect.sync(() => said.push(descriptor.digest)), "1 minute"),
+                store.fetch(descriptor)
+              ))
+          }
+          return Effect.gen(function*() {
+            const fiber = yield* Effect.forkChild(Copy.copy(source, slow, root, { isNew }))
+            while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("10 seconds")
+            yield* Fiber.join(fiber)
+            // Each was read once.
+            assert.strictEqual(new Set(said).size, said.length)
+            return yield* Clock.currentTimeMillis
+          })
+        }
+        const first = yield* copy(false)
+        const second = (yield* copy(true)) - first
+        // Two levels of manifests.
+        assert.strictEqual(first - second, 120_000)
+      }))
+
+    it.effect("lets go of what was read ahead and is there, and fails with what was not", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const interrupted: Array<string> = []
+        const stuck: Source = {
+          ...store,
+          fetch: ({ digest }) =>
+            Stream.fromEffect(Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted.push(digest))))
+        }
+        const whole = MemoryStore.make("target")
+        yield* Copy.copy(store, whole, root)
+        const slow: Target = { ...whole, exists: (what) => Effect.andThen(yields, whole.exists(what)) }
+        const report = yield* Copy.copy(stuck, slow, root, { isNew: true })
+        assert.strictEqual(report.present, 1)
+        assert.deepStrictEqual(interrupted, [root.digest])
+        const reads: Array<string> = []
+        const broken: Source = {
+          ...store,
+          fetch: ({ digest }) => Stream.suspend(() => (reads.push(digest), store.fetch({ ...root, digest: nowhere })))
+        }
+        const error = yield* Effect.flip(Copy.copy(broken, MemoryStore.make("target"), root, { isNew: true }))
+        assert.strictEqual(error.side, "source")
+        assert.deepStrictEqual(reads, [root.digest])
       }))
 
     it.effect("keeps to its budget, and lets nobody hold a slot while waiting", () =>
@@ -608,7 +669,7 @@ describe("WriteGraph", () => {
         })
         const report = yield* Copy.copy(store, target, root)
         assert.strictEqual(report.sent, 4002)
-        assert.strictEqual(most, 64)
+        assert.strictEqual(most, Budget.defaults.concurrency)
       }))
 
     it.effect("waits for a target that does not see yet what it was sent, when it is to be tagged", () =>

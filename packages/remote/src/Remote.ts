@@ -19,8 +19,10 @@ import type { RegistryError } from "@effect-oci/transport/RegistryError"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Artifact from "./Artifact.ts"
 import * as Attachment from "./Attachment.ts"
@@ -268,6 +270,16 @@ const begun = (target: Store, tag: Tag.Tag, early: Fiber.Fiber<Descriptor.Descri
   }
 }
 
+const isUnknown = (early: Fiber.Fiber<unknown, ContentError>): Effect.Effect<boolean> =>
+  Effect.map(
+    Fiber.await(early),
+    (exit) =>
+      Option.match(Exit.findErrorOption(exit), {
+        onNone: () => false,
+        onSome: ({ reason }) => reason._tag === "NotFound"
+      })
+  )
+
 const make = Effect.gen(function*() {
   const services = Context.make(Transport, yield* Transport)
 
@@ -326,15 +338,18 @@ const make = Effect.gen(function*() {
       )
       : from
     const tags = [...(options?.tags ?? []), ...(tag === undefined ? [] : [tag])]
-    const { descriptor, roots } = yield* Extent.of(placed, { ...options, tags })
+    // A name that was never heard of there most likely stands for what was not either.
+    const isNew = early !== undefined && (yield* isUnknown(early))
+    const { descriptor, roots } = yield* Extent.of(placed, { isNew, ...options, tags })
     if (digest !== undefined && digest !== descriptor.digest) {
       return yield* invalid(repository.name, `the target is named by ${digest}, the source is ${descriptor.digest}`)
     }
     if (digest === undefined && tags.length === 0) {
       return yield* invalid(repository.name, "the reference names neither a tag nor a digest")
     }
-    // With something that has to be there before the tags are, they cannot be set with the manifest.
-    const isAlone = options?.referrers !== true && options?.digestTags !== true && options?.follow === undefined
+    // With something that has to be there, or to be asked for, before the tags are, they cannot be set with the manifest.
+    const isAlone = options?.referrers !== true && options?.digestTags !== true && options?.follow === undefined &&
+      options?.verify !== true
     const target = yield* RemoteStore.make(repository, {
       isTarget: true,
       tags: isAlone ? { of: descriptor.digest, names: tags } : undefined

@@ -16,7 +16,7 @@ import {
 import type { Store } from "@effect-oci/content/Store"
 import * as Successors from "@effect-oci/content/Successors"
 import * as Verify from "@effect-oci/content/Verify"
-import type * as Digest from "@effect-oci/name/Digest"
+import * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
@@ -262,7 +262,11 @@ const putManifest = Effect.fnUntraced(function*(
   bytes: Uint8Array,
   tags: ReadonlyArray<Tag.Tag>
 ): Effect.fn.Return<Manifests.Put, RegistryError, Transport> {
-  const said = yield* Manifests.put(repository, descriptor.digest, descriptor, bytes, { tags })
+  // Under its one tag it has the tag from any registry. Of a tag's manifest the digest is the registry's choice.
+  const [tag] = Digest.algorithm(descriptor.digest) === "sha256" && tags.length === 1 ? tags : []
+  const said = tag === undefined
+    ? yield* Manifests.put(repository, descriptor.digest, descriptor, bytes, { tags })
+    : { ...yield* Manifests.put(repository, tag, descriptor, bytes), tags }
   const referrer = Option.getOrUndefined(Successors.referrer(descriptor, bytes))
   if (referrer !== undefined) {
     yield* Referrers.add(repository, referrer.subject, referrer.descriptor, said.hasReferrers)

@@ -15,7 +15,6 @@ import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as HttpBody from "effect/http/HttpBody"
 import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import * as Known from "./internal/known.ts"
@@ -62,13 +61,38 @@ export const chunkSize = 8 * 1024 * 1024
 export const monolithicLimit = 4 * 1024 * 1024
 
 /**
- * The largest blob that a registry is tried with, whether it takes one in a single POST.
+ * The largest blob that is read while its session is opened, and held until it is there, in bytes. It is also the largest that
+ * a registry is tried with, whether it takes one in a single POST.
  */
-const probeLimit = 64 * 1024
+const smallLimit = 64 * 1024
+
+/** What a small body gives, read once for all attempts; more than was said is as wrong as the first byte too many. */
+const reading = <E, R>(body: Body<E, R>, size: number): Effect.Effect<Uint8Array, E, R> => {
+  let held: Uint8Array | undefined
+  return Effect.suspend(() => {
+    if (held !== undefined) return Effect.succeed(held)
+    const all = new Uint8Array(size + 1)
+    let at = 0
+    return body(0).pipe(
+      Stream.takeWhile(() => at <= size),
+      Stream.runForEachArray((chunks) =>
+        Effect.sync(() => {
+          for (const chunk of chunks) {
+            const part = chunk.subarray(0, all.length - at)
+            all.set(part, at)
+            at += part.length
+          }
+        })
+      ),
+      Effect.map(() => held = all.subarray(0, at))
+    )
+  })
+}
 
 /**
  * Sends a blob of a known digest: POST, then PUT with the body; for one above `monolithicLimit` PATCH with the body, then PUT.
- * A small one goes in a single POST where the registry is known to take it, which the first tiny one finds out.
+ * A small one goes in a single POST where the registry is known to take it, which the first tiny one finds out. A tiny one is
+ * read while its session is opened.
  *
  * **Details**
  *
@@ -76,7 +100,7 @@ const probeLimit = 64 * 1024
  * blob all the same, then how much of it arrived, and the upload goes on from there; where it kept nothing the blob is sent
  * anew, in chunks if it is a large one. The registry compares the digest; bytes that were not the right ones after a resume
  * are sent once more. The session is cancelled when the push fails or is interrupted. The body is run once for each time
- * that something is sent.
+ * that something is sent, and that of a tiny blob once.
  *
  * @category writing
  * @since 1.0.0
@@ -110,25 +134,37 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
   })
 
   const keep = (opened: Session.Session | undefined) => void (session = opened)
+  const small = descriptor.size <= smallLimit ? reading(body, descriptor.size) : undefined
+  const from = (offset: number) =>
+    small === undefined ? Effect.succeed(body(offset)) : Effect.map(small, (bytes) => bytes.subarray(offset))
+  let isAsking = false
+  let isRefused = false
+
+  /** One of the tiny ones finds out; the others do not wait for that. */
+  const mayPost = (): boolean => {
+    if (isChunked) return false
+    if (known.takesPost !== undefined) return known.takesPost && descriptor.size <= monolithicLimit
+    if (known.isPostTried || small === undefined) return false
+    known.isPostTried = true
+    return isAsking = true
+  }
 
   /** All in one request, if the registry may take it; where it does not, it answers with a session. */
   const post = Effect.gen(function*() {
-    const limit = known.takesPost === undefined ? probeLimit : known.takesPost ? monolithicLimit : -1
-    if (isChunked || descriptor.size > limit) return false
-    const { reveal, stream } = yield* Session.tapped(body(0))
+    if (!mayPost()) return false
+    const { payload, reveal } = yield* Session.payload(yield* from(0), descriptor.size)
     const request = Retry.body(client.post(Request.path(repository, "blobs/uploads/"), {
       urlParams: { digest: descriptor.digest, ...Session.algorithmOf(descriptor.digest) },
-      body: descriptor.size === 0
-        ? HttpBody.uint8Array(new Uint8Array(0), Session.octets)
-        : HttpBody.stream(stream, Session.octets, descriptor.size)
+      body: payload
     }))
     const response = yield* reveal(Session.opening(client, request, size, keep)).pipe(
       Effect.catchIf(refusesPost, () => Effect.undefined)
     )
-    known.takesPost = response?.status === 201
+    isRefused = response?.status !== 201
     if (response === undefined) return false
     yield* ResponseBody.discard(response)
-    if (response.status !== 201) return false
+    if (isRefused) return false
+    known.takesPost = true
     yield* Request.isWhatWasSent(response, descriptor.digest)
     return true
   })
@@ -143,15 +179,18 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
       if (session === undefined && attempts === 1 && (yield* post)) return "sent" as const
     }
     if (session === undefined) {
-      const response = yield* Session.start(client, repository, Session.algorithmOf(descriptor.digest), size, keep)
+      const start = Session.start(client, repository, Session.algorithmOf(descriptor.digest), size, keep)
+      const [response] = yield* Effect.all([start, small ?? Effect.void], { concurrency: 2 })
       session = yield* Session.sessionOf(response, size)
     }
     const told = (offset: number) => furthest = Math.max(furthest, offset)
     told(session.offset)
-    let rest: Stream.Stream<Uint8Array, E, R> = body(session.offset)
+    let rest = yield* from(session.offset)
     if (isChunked) rest = yield* Session.sendChunks(client, session, rest, told)
     else if (descriptor.size > monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest, told)
     yield* Session.complete(client, session, descriptor, rest)
+    // What it did not take in a POST, and has taken in the usual way: so it is with all.
+    if (isRefused) known.takesPost = false
     return "sent" as const
   }).pipe(
     Effect.mapError((error) => {
@@ -165,12 +204,14 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     })
   )
   return yield* Retry.operation(attempt, () => furthest).pipe(
-    Effect.onExit((exit) =>
-      Exit.isSuccess(exit) || session === undefined ? Effect.void : Session.cancel(client, session)
-    )
+    Effect.onExit((exit) => {
+      if (isAsking) known.isPostTried = false
+      return Exit.isSuccess(exit) || session === undefined ? Effect.void : Session.cancel(client, session)
+    })
   )
 })
 
+/** Which may be for any reason: whether it is the single request, the usual way will tell. */
 const refusesPost = <E>(error: E | RegistryError): error is E & RegistryError =>
   isRegistryError(error) && !Session.isWrongDigest(error) &&
   ["Rejected", "Unsupported", "NotFound"].includes(error.reason._tag)
@@ -280,7 +321,7 @@ const streamed = Effect.fnUntraced(function*<E, R>(
     const descriptor = { mediaType: Session.octets, digest: hasher.digest(), size: size + last.length }
     yield* resumed(
       last,
-      (rest) => Session.complete(client, session, descriptor, Stream.succeed(rest)),
+      (rest) => Session.complete(client, session, descriptor, rest),
       Retry.once(Blobs.exists(repository, descriptor.digest))
     )
     return { digest: descriptor.digest, size: descriptor.size }

@@ -1,5 +1,6 @@
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type * as Digest from "@effect-oci/name/Digest"
+import * as Tag from "@effect-oci/name/Tag"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
@@ -146,20 +147,33 @@ describe("Extent", () => {
       assert.include(error.message, "the target is named by")
     }).pipe(Effect.provide(layer())))
 
-  it.effect("sets tags with the manifest, in one request, and by their own where the registry cannot", () =>
+  it.effect("sets tags with the manifest, in one request, and several by their own where the registry cannot", () =>
     Effect.gen(function*() {
       yield* signed
       const remote = yield* Remote.Remote
       const fake = yield* FakeRegistry.FakeRegistry
-      const tags = (made: ReadonlyArray<FakeRegistry.Made>) =>
-        made.filter(({ method, path }) => method === "PUT" && path.includes("/manifests/")).slice(-2)
+      const puts = (made: ReadonlyArray<FakeRegistry.Made>) =>
+        made.filter(({ method, path }) => method === "PUT" && path.includes("/manifests/"))
           .map(({ path, query }) => `${path.includes("sha256:") ? "digest" : path.split("/").at(-1)}${query}`)
       const first = yield* requestsOf(remote.copy(`${from}:other`, `${to}:a`))
-      assert.deepStrictEqual(tags(first.made), ["digest?tag=a"])
+      assert.deepStrictEqual(puts(first.made), ["a"])
+      const tags = [Tag.parseUnsafe("c")]
+      const second = yield* requestsOf(remote.copy(`${from}:1`, `${to}:b`, { tags }))
+      assert.deepStrictEqual(puts(second.made).slice(-2), ["digest", "digest?tag=c&tag=b"])
+      assert.deepStrictEqual(yield* fake.tags(to), ["a", "b", "c"])
       yield* fake.inject(Fault.headers({ "oci-tag": undefined }).on("PUT", "/manifests/").always())
-      const second = yield* requestsOf(remote.copy(`${from}:1`, `${to}:b`))
-      assert.deepStrictEqual(tags(second.made), ["digest?tag=b", "b"])
-      assert.deepStrictEqual(yield* fake.tags(to), ["a", "b"])
+      const third = yield* requestsOf(remote.copy(`${from}:1`, `${to}2:b`, { tags }))
+      assert.deepStrictEqual(puts(third.made).slice(-3).toSorted(), ["b", "c", "digest?tag=c&tag=b"])
+      assert.deepStrictEqual(yield* fake.tags(`${to}2`), ["b", "c"])
+    }).pipe(Effect.provide(layer())))
+
+  it.effect("sets no tag before what is verified has been", () =>
+    Effect.gen(function*() {
+      yield* signed
+      const remote = yield* Remote.Remote
+      const { made } = yield* requestsOf(remote.copy(`${from}:other`, `${to}:a`, { verify: true }))
+      const asked = made.map(({ method, path }) => `${method} ${path.includes("sha256:") ? "digest" : "tag"}`)
+      assert.deepStrictEqual([asked.at(-1), asked.at(-2)], ["PUT tag", "HEAD digest"])
     }).pipe(Effect.provide(layer())))
 
   it.effect("A45: copies schema 1 with its layers, byte for byte", () =>

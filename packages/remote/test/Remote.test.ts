@@ -8,12 +8,15 @@ import * as Fault from "@effect-oci/registry/Fault"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Remote from "../src/Remote.ts"
 import * as Content from "./image.ts"
 import { layer, patiently, requestsOf, storeOf } from "./registries.ts"
 
 const auth = { scheme: "bearer", users: { ann: "s3cret" } } as const
+
+const yields = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 /** Seeds one registry, copies to the other. */
 const promote = Effect.gen(function*() {
@@ -47,6 +50,28 @@ describe("Remote", () => {
           (yield* fake.requests).slice(before).map(({ host, method }) => `${method} ${host}`),
           ["HEAD ghcr.io", "HEAD registry.acme.dev"]
         )
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("reads manifests while a target is asked for them that has never heard of the tag", () =>
+      Effect.gen(function*() {
+        const { descriptor, store } = yield* Content.platforms
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* remote.copy({ store, descriptor }, "ghcr.io/acme/app:1.2")
+        yield* fake.inject(
+          Fault.latency("10 seconds").on("HEAD", "/manifests/sha256:").at("registry.acme.dev").always()
+        )
+        const reads = (made: ReadonlyArray<FakeRegistry.Made>) => made.filter(({ method }) => method === "GET").length
+        const copying = yield* Effect.forkChild(remote.copy("ghcr.io/acme/app:1.2", "registry.acme.dev/app:new"))
+        const before = reads(yield* fake.requests)
+        while (reads(yield* fake.requests) === before) yield* yields
+        yield* patiently(Fiber.join(copying))
+        // Of a tag that it knows much may be there.
+        const other = yield* Content.image(store, { layers: [Content.bytes(50, 9)] })
+        yield* remote.copy({ store, descriptor: other }, "ghcr.io/acme/app:1.2")
+        const { made } = yield* requestsOf(patiently(remote.copy("ghcr.io/acme/app:1.2", "registry.acme.dev/app:new")))
+        const root = made.filter(({ path }) => path.endsWith(other.digest))
+        assert.deepStrictEqual(root.map(({ method }) => method), ["HEAD", "GET"])
       }).pipe(Effect.provide(layer())))
 
     it.effect("mounts what another repository of the registry has", () =>

@@ -6,6 +6,7 @@ import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Uploads from "../src/Uploads.ts"
@@ -43,6 +44,8 @@ const uploads = (made: ReadonlyArray<FakeRegistry.Made>) =>
 
 const rangesOf = (made: ReadonlyArray<FakeRegistry.Made>) =>
   made.flatMap(({ headers, method }) => "content-range" in headers ? [`${method} ${headers["content-range"]}`] : [])
+
+const yields = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 const small = bytes(100, 1)
 const middle = bytes(200_000, 2)
@@ -84,6 +87,72 @@ describe("Uploads", () => {
           assert.isTrue(yield* holds(small))
         }).pipe(Effect.provide(layer())))
     }
+
+    it.effect("tries a single POST with one blob at a time, and lets no other wait for the answer", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.latency("1 hour").on("POST", "/uploads/"))
+        const first = yield* Effect.forkChild(push(small))
+        while ((yield* fake.requests).every(({ method }) => method !== "POST")) yield* yields
+        const { made } = yield* requestsOf(push(bytes(99, 1)))
+        assert.deepStrictEqual(uploads(made), ["POST  202", "PUT ?digest 201"])
+        yield* patiently(Fiber.join(first))
+        const later = yield* requestsOf(push(bytes(98, 1)))
+        assert.deepStrictEqual(uploads(later.made), ["POST ?digest 201"])
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("learns that a registry takes no single POST from a blob that it takes in the usual way, and from no other", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(404).on("POST", "/acme/app/").always())
+        assert.strictEqual((yield* Effect.flip(push(small))).reason._tag, "NotFound")
+        yield* fake.inject(Fault.status(400).on("POST", "/acme/other/"))
+        const refused = yield* requestsOf(push(small, {}, other))
+        assert.deepStrictEqual(uploads(refused.made), ["POST ?digest 400", "POST  202", "PUT ?digest 201"])
+        const { made } = yield* requestsOf(push(bytes(99, 1), {}, other))
+        assert.deepStrictEqual(uploads(made), ["POST  202", "PUT ?digest 201"])
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("reads a tiny blob while its session is opened, and once however often it is sent", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(400).on("POST", "/uploads/"))
+        yield* push(bytes(99, 1))
+        yield* fake.inject(Fault.latency("1 hour").on("POST", "/uploads/"), Fault.reset().on("PUT", "/uploads/"))
+        const reads: Array<number> = []
+        const body = (offset: number) => Stream.sync(() => (reads.push(offset), small))
+        const fiber = yield* Effect.forkChild(Uploads.push(app, yield* described(small), body))
+        while (reads.length === 0) yield* yields
+        assert.isFalse(yield* holds(small))
+        yield* patiently(Fiber.join(fiber))
+        assert.isTrue(yield* holds(small))
+        assert.deepStrictEqual(reads, [0])
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("takes no body that is longer or shorter than was said, however long it is", () =>
+      Effect.gen(function*() {
+        const endless = Stream.forever(Stream.succeed(small))
+        for (const body of [endless, Stream.empty, Stream.succeed(small.subarray(1))]) {
+          const exit = yield* patiently(Effect.exit(Uploads.push(app, yield* described(small), () => body)))
+          assert.isTrue(Exit.isFailure(exit))
+        }
+        assert.isFalse(yield* holds(small))
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("fails as its body does, and leaves no session", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(400).on("POST", "/uploads/"))
+        yield* push(bytes(99, 1))
+        for (const before of [Effect.void, yields, Effect.andThen(yields, yields)]) {
+          const body = () => Stream.fromEffect(Effect.andThen(before, Effect.fail("no more")))
+          const { made, result } = yield* requestsOf(Effect.flip(Uploads.push(app, yield* described(small), body)))
+          assert.strictEqual(result, "no more")
+          const count = (method: string, status: number) =>
+            made.filter((request) => request.method === method && request.status === status).length
+          assert.strictEqual(count("POST", 202), count("DELETE", 204))
+        }
+      }).pipe(Effect.provide(layer())))
 
     it.effect("knows a POST by its effect where its reply was lost", () =>
       Effect.gen(function*() {

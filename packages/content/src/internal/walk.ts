@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -243,6 +244,18 @@ export const walk = Effect.fnUntraced(function*(
         : Effect.succeed(known)
     }
 
+    /** Whether it is there; what is read ahead is let go of where it is, and where it is not waited for. */
+    const look = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+      const { ahead } = entry.node
+      const asked = Effect.map(isPresent(entry), (is) => void (entry.isPresent = is))
+      if (ahead === undefined || options.known?.has(entry.item.key) === true) return asked
+      return Effect.flatMap(Effect.forkChild(within(entry, "reads")(ahead)), (reading) =>
+        asked.pipe(
+          Effect.andThen(Effect.suspend(() => entry.isPresent ? Effect.void : Effect.asVoid(Fiber.join(reading)))),
+          Effect.onExit(() => Fiber.interrupt(reading))
+        ))
+    }
+
     const add = (entry: Entry, { follows = [], needs }: Discovered): Effect.Effect<void, CopyError.CopyError> => {
       const depth = entry.node.kind === "manifest" ? entry.depth + 1 : entry.depth
       const tooDeep = needs.find((node) => node.kind === "manifest")
@@ -293,7 +306,7 @@ export const walk = Effect.fnUntraced(function*(
 
     const visit = Effect.fnUntraced(function*(entry: Entry): Effect.fn.Return<void, CopyError.CopyError> {
       const { node } = entry
-      entry.isPresent = yield* isPresent(entry)
+      yield* look(entry)
       yield* discover(entry)
       if (entry.isPresent && Option.isSome(node.descriptor)) {
         yield* finish(entry, { outcome: "present", descriptor: node.descriptor.value, bytes: Option.none() })

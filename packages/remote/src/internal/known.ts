@@ -11,6 +11,8 @@ export interface Known {
   hasReferrers: boolean | undefined
   /** Whether it takes a blob in one POST. */
   takesPost: boolean | undefined
+  /** Whether somebody is finding that out. */
+  isPostTried: boolean
   /** Whether it sends parts of a blob. */
   sendsRanges: boolean | undefined
   /** Whether it has refused a write because of its condition, which most do not look at. */
@@ -29,6 +31,7 @@ export const of = (repository: Repository.Repository): Effect.Effect<Known, neve
     const known = registries.get(host) ?? {
       hasReferrers: undefined,
       takesPost: undefined,
+      isPostTried: false,
       sendsRanges: undefined,
       isConditional: false,
       lists: new Map()

@@ -171,6 +171,24 @@ export const tapped = Effect.fnUntraced(function*<E, R>(body: Stream.Stream<Uint
   return { stream, reveal }
 })
 
+/** What is sent, at hand or still to be read: of a length that is told before it begins. */
+export type Payload<E, R> = Stream.Stream<Uint8Array, E, R> | Uint8Array
+
+const asStream = <E, R>(self: Payload<E, R>): Stream.Stream<Uint8Array, E, R> =>
+  self instanceof Uint8Array ? Stream.succeed(self) : self
+
+/** The body of a request; what is at hand is sent without a stream, if it is as long as it has to be. */
+export const payload = Effect.fnUntraced(function*<E, R>(self: Payload<E, R>, length: number) {
+  const none = length === 0 ? new Uint8Array(0) : undefined
+  const bytes = none ?? (self instanceof Uint8Array && self.length === length ? self : undefined)
+  if (bytes !== undefined) {
+    const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> => self
+    return { reveal, payload: HttpBody.uint8Array(bytes, octets) }
+  }
+  const { reveal, stream } = yield* tapped(asStream(self))
+  return { reveal, payload: HttpBody.stream(stream, octets, length) }
+})
+
 const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
 
 /** Sends what is left of a blob and closes the session with its digest. */
@@ -178,16 +196,14 @@ export const complete = Effect.fnUntraced(function*<E, R>(
   client: Client,
   session: Session,
   descriptor: Descriptor.Descriptor,
-  body: Stream.Stream<Uint8Array, E, R>
+  rest: Payload<E, R>
 ): Effect.fn.Return<void, E | RegistryError, R> {
-  const { reveal, stream } = yield* tapped(body)
   const { offset } = session
   const left = descriptor.size - offset
+  const { payload: body, reveal } = yield* payload(rest, left)
   const response = yield* orLost(reveal(Retry.body(client.put(withDigest(session.url, descriptor.digest), {
     ...(offset === 0 || left === 0 ? {} : { headers: range(offset, left) }),
-    body: left === 0
-      ? HttpBody.uint8Array(new Uint8Array(0), octets)
-      : HttpBody.stream(stream, octets, left)
+    body
   }))))
   yield* ResponseBody.discard(response)
   yield* Request.isWhatWasSent(response, descriptor.digest)
@@ -203,12 +219,12 @@ export const sendRest = <E, R>(
   client: Client,
   session: Session,
   descriptor: Descriptor.Descriptor,
-  body: Stream.Stream<Uint8Array, E, R>,
+  body: Payload<E, R>,
   told: (offset: number) => void,
   limit = most
 ): Effect.Effect<void, E | RegistryError, R> =>
   Effect.scopedWith(Effect.fnUntraced(function*(scope): Effect.fn.Return<void, E | RegistryError, R> {
-    const { reveal, stream } = yield* tapped(body)
+    const { reveal, stream } = yield* tapped(asStream(body))
     const next = Pieces.taker(yield* Scope.provide(Stream.toPull(stream), scope))
     while (session.offset < descriptor.size) {
       const length = Math.min(descriptor.size - session.offset, limit)
@@ -224,7 +240,7 @@ export const sendRest = <E, R>(
 export const sendChunks = <E, R>(
   client: Client,
   session: Session,
-  body: Stream.Stream<Uint8Array, E, R>,
+  body: Payload<E, R>,
   told: (offset: number) => void
 ): Effect.Effect<Stream.Stream<Uint8Array>, E | RegistryError, R> =>
   Effect.suspend(() => {
@@ -235,7 +251,7 @@ export const sendChunks = <E, R>(
       yield* sendChunk(client, session, chunk)
       told(session.offset)
     })
-    return Effect.map(Stream.runForEach(Pieces.chunked(body, session.chunkSize), send), () => last)
+    return Effect.map(Stream.runForEach(Pieces.chunked(asStream(body), session.chunkSize), send), () => last)
   })
 
 export const sendChunk = (client: Client, session: Session, chunk: Uint8Array): Effect.Effect<void, RegistryError> =>
