@@ -54,6 +54,9 @@ export interface Options {
 const margin = 1000
 const longestKeepAlive = 60_000
 
+/** For how long an origin that closed a connection in use is thought to do so again, in milliseconds. */
+const suspicion = 10_000
+
 /** Replies of up to this size that have come with their head free their connection at once. */
 const smallBody = 64 * 1024
 
@@ -63,7 +66,8 @@ const smallBody = 64 * 1024
  * **Details**
  *
  * Redirects are not followed and bodies are never decoded. A request on a kept connection that the server had closed
- * meanwhile is sent once more on a new one, if its body can be. Hosts are reached as `Origin.Origins` says when it is made,
+ * meanwhile is sent once more on a new one, if its body can be; a body that cannot goes on a new one from then on, for a
+ * while. Hosts are reached as `Origin.Origins` says when it is made,
  * and under `Address.Guarded` no internal address is. What it cannot do goes to `otherwise`: proxies, upgrades, `Expect`,
  * form data.
  *
@@ -138,13 +142,21 @@ export const make = Effect.fnUntraced(function*(
       )
     )
 
+  /** Origins that have closed a connection in use, and until when what cannot be sent again gets a new one there. */
+  const impatient = new Map<string, number>()
+
   const lane = HttpClient.make((request, url, signal, fiber) => {
     // Seen to below.
     if (!Exchange.canSend(request)) return Effect.die(new Error("unreachable"))
     const pool = fiber.getRef(Address.Guarded) ? guarded : open
-    return attempt(pool, request, url, signal, false).pipe(
+    const isOnce = request.body._tag === "Stream"
+    const fresh = isOnce && (impatient.get(url.origin) ?? 0) > performance.now()
+    return attempt(pool, request, url, signal, fresh).pipe(
+      Effect.tapError(({ isStale }) =>
+        Effect.sync(() => void (isStale && impatient.set(url.origin, performance.now() + suspicion)))
+      ),
       Effect.catchIf(
-        ({ isStale }) => isStale && request.body._tag !== "Stream",
+        ({ isStale }) => isStale && !isOnce,
         () => attempt(pool, request, url, signal, true)
       ),
       Effect.mapError(({ error }) => error)

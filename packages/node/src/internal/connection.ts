@@ -45,7 +45,11 @@ export const open = (
   tell: (connected: Connection | Error) => void
 ): () => void => {
   // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
-  let buffer = new Uint8Array(firstSize)
+  let buffer: Uint8Array = new Uint8Array(firstSize)
+  // TLS goes on with the records that it has, wanted or not: they must not stand where a chunk is lent, and are kept.
+  const isTls = url.protocol === "https:"
+  let other = buffer
+  const kept: Array<Uint8Array> = []
   let reader: ((event: Event) => void) | undefined
   let end: { readonly error: Error | undefined } | undefined
   let isFresh = true
@@ -77,16 +81,24 @@ export const open = (
     onread: {
       buffer: () => buffer,
       callback: (length: number, bytes: Uint8Array) => {
+        if (reader === undefined) {
+          if (isTls) kept.push(bytes.slice(0, length))
+          // Bytes that nobody asked for stand where the next reply will be looked for.
+          else socket.destroy(closed("bytes came that belong to no reply"))
+          return false
+        }
+        tellReader(bytes.subarray(0, length))
         // What was full was too small. The one before stays whoever's it was lent to.
         if (length === bytes.length && length < largestSize) buffer = new Uint8Array(Math.min(4 * length, largestSize))
-        // Bytes that nobody asked for stand where the next reply will be looked for.
-        if (reader === undefined) socket.destroy(closed("bytes came that belong to no reply"))
-        else tellReader(bytes.subarray(0, length))
+        else if (isTls && reader === undefined) {
+          buffer = other.length === bytes.length && other !== bytes ? other : new Uint8Array(bytes.length)
+          other = bytes
+        }
         return reader !== undefined
       }
     }
   }
-  const socket = url.protocol === "https:"
+  const socket = isTls
     ? tls.connect({
       ALPNProtocols: ["http/1.1"],
       ...(net.isIP(host) === 0 ? { servername: host } : {}),
@@ -97,8 +109,10 @@ export const open = (
 
   const connection: Connection = {
     isFresh: () => isFresh,
-    isAlive: () => end === undefined && !socket.destroyed,
+    isAlive: () => end === undefined && !socket.destroyed && kept.length === 0,
     read: (next) => {
+      const first = kept.shift()
+      if (first !== undefined) return next(first)
       if (end !== undefined) return next(end.error)
       reader = next
       socket.resume()
@@ -136,7 +150,7 @@ export const open = (
     () => socket.destroy(new WireError("ETIMEDOUT", `no connection to ${url.host} in ${options.connectTimeout} ms`)),
     options.connectTimeout
   )
-  socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {
+  socket.once(isTls ? "secureConnect" : "connect", () => {
     clearTimeout(timer)
     isOpen = true
     tell(connection)
