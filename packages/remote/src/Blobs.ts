@@ -99,28 +99,24 @@ const part = (
 ): Stream.Stream<Uint8Array, RegistryError, Transport> =>
   Stream.suspend(() => {
     let received = from
-    return Stream.unwrap(Effect.map(
-      Retry.policy(() => received),
-      (policy) =>
-        // There is no range of nothing: where all had come before it broke off, or is there already, nobody is asked.
-        Stream.suspend(() => received === to && to > 0 ? Stream.empty : open(repository, descriptor, received, to))
-          .pipe(
-            Stream.mapArray((chunks) => {
-              for (const chunk of chunks) received += chunk.length
-              return chunks
-            }),
-            // Not every end of a body says how long it was to be.
-            Stream.concat(
-              Stream.suspend(() => received < to ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty)
-            ),
-            // A mirror that broke off is not asked for the rest.
-            Stream.tapError(() =>
-              Effect.flatMap(Transport, (transport) => transport.distrust(repository, descriptor.digest))
-            ),
-            Stream.retry(policy),
-            Stream.provideService(RetryPolicy.Answer, Retry.answered)
-          )
-    ))
+    // There is no range of nothing: where all had come before it broke off, or is there already, nobody is asked.
+    return Stream.suspend(() => received === to && to > 0 ? Stream.empty : open(repository, descriptor, received, to))
+      .pipe(
+        Stream.mapArray((chunks) => {
+          for (const chunk of chunks) received += chunk.length
+          return chunks
+        }),
+        // Not every end of a body says how long it was to be.
+        Stream.concat(
+          Stream.suspend(() => received < to ? Stream.fail(endedEarly(repository, descriptor)) : Stream.empty)
+        ),
+        // A mirror that broke off is not asked for the rest.
+        Stream.tapError(() =>
+          Effect.flatMap(Transport, (transport) => transport.distrust(repository, descriptor.digest))
+        ),
+        Stream.retry(Retry.policy(() => received)),
+        Stream.provideService(RetryPolicy.Answer, Retry.answered)
+      )
   })
 
 const endedEarly = (repository: Repository.Repository, { digest }: Descriptor.Descriptor) =>

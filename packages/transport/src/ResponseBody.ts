@@ -3,14 +3,17 @@
  *
  * @since 1.0.0
  */
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Failure from "./internal/failure.ts"
+import * as Watchdog from "./internal/watchdog.ts"
 import { ContentMismatch, type RegistryError, Unreachable } from "./RegistryError.ts"
 
 /**
@@ -63,71 +66,42 @@ export const MinimumRate = Context.Reference<number>("@effect-oci/transport/Resp
 
 const rateWindow = 30_000
 
-/** Fails when the bytes come too slowly. */
-const atLeast = (
-  rate: number,
-  clock: Clock.Clock,
-  tooSlow: RegistryError
-) =>
-<E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | RegistryError, R> =>
-  rate <= 0 ? self : Stream.transformPull(self, (pull) =>
-    Effect.sync(() => {
-      let waited = 0
-      let received = 0
-      return Effect.suspend(() => {
-        const asked = clock.currentTimeMillisUnsafe()
-        return Effect.flatMap(pull, (chunks) => {
-          waited += clock.currentTimeMillisUnsafe() - asked
-          for (const chunk of chunks) received += chunk.length
-          if (waited < rateWindow) return Effect.succeed(chunks)
-          if (received * 1000 < rate * waited) return Effect.fail(tooSlow)
-          waited = 0
-          received = 0
-          return Effect.succeed(chunks)
-        })
-      })
-    }))
+/** What may come from a pull of bytes. */
+type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
 
-/** Fails when nothing comes for too long. Nothing is pulled ahead: a chunk that is lent has to stay as it is. */
-const unlessIdle = (
-  timeout: Duration.Duration,
-  clock: Clock.Clock,
-  failure: RegistryError
-) =>
-<E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | RegistryError, R> =>
-  Stream.transformPull(self, (pull, scope) =>
-    Effect.suspend(() => {
-      const limit = Duration.toMillis(timeout)
-      let asked: number | undefined
-      let giveUp = () => {}
-      const watch = Effect.gen(function*() {
-        for (;;) {
-          const left = asked === undefined ? limit : asked + limit - clock.currentTimeMillisUnsafe()
-          if (left <= 0) return giveUp()
-          yield* Effect.sleep(left)
-        }
-      })
-      const watched = Effect.suspend(() => {
-        asked = clock.currentTimeMillisUnsafe()
-        return Effect.flatMap(Effect.forkChild(pull, { startImmediately: true }), (fiber) => {
-          const exit = fiber.pollUnsafe()
-          if (exit !== undefined) {
-            asked = undefined
-            return exit
-          }
-          return Effect.callback<Effect.Success<typeof pull>, Effect.Error<typeof pull> | RegistryError>((resume) => {
-            giveUp = () => resume(Effect.andThen(Fiber.interrupt(fiber), Effect.fail(failure)))
-            fiber.addObserver((exit) => {
-              asked = undefined
-              resume(exit)
-            })
-            return Fiber.interrupt(fiber)
-          })
-        })
-      })
-      // One watch for all pulls, which are many.
-      return Effect.as(Effect.forkIn(watch, scope), watched)
-    }))
+interface Limits {
+  readonly method: string
+  readonly url: string
+  readonly timeout: Duration.Duration
+  readonly rate: number
+  readonly clock: Clock.Clock
+}
+
+/** Fails when nothing comes for too long, or too little. Nothing is pulled ahead: a chunk that is lent has to stay as it is. */
+const limited = <E, R>(
+  pull: Pull.Pull<Chunks, E, void, R>,
+  { clock, method, rate, timeout, url }: Limits
+): Pull.Pull<Chunks, E | RegistryError, void, R> => {
+  const limit = Duration.toMillis(timeout)
+  let asked = 0
+  let waited = 0
+  let received = 0
+  const guarded = Watchdog.guard(pull, clock, () => asked + limit, () => idle(method, url, timeout))
+  return Effect.suspend(() => {
+    asked = clock.currentTimeMillisUnsafe()
+    return rate <= 0 ? guarded : Effect.flatMap(guarded, (chunks) => {
+      waited += clock.currentTimeMillisUnsafe() - asked
+      for (const chunk of chunks) received += chunk.length
+      if (waited < rateWindow) return Effect.succeed(chunks)
+      if (received * 1000 < rate * waited) {
+        return Effect.fail(given(method, url, `the body comes slower than ${rate} bytes a second`))
+      }
+      waited = 0
+      received = 0
+      return Effect.succeed(chunks)
+    })
+  })
+}
 
 /**
  * The bytes of a reply as they arrive. A chunk is valid until the next one is pulled.
@@ -139,17 +113,22 @@ export const stream = (
   response: HttpClientResponse.HttpClientResponse
 ): Stream.Stream<Uint8Array, RegistryError> => {
   const { method, url } = response.request
-  return Stream.unwrap(Effect.gen(function*() {
-    const timeout = yield* IdleTimeout
-    const rate = yield* MinimumRate
-    const clock = yield* Clock.Clock
-    return response.stream.pipe(
-      Stream.provideService(Lending, true),
-      Stream.mapError((error) => Failure.fromHttpClient(method, url, error)),
-      unlessIdle(timeout, clock, idle(method, url, timeout)),
-      atLeast(rate, clock, given(method, url, `the body comes slower than ${rate} bytes a second`))
-    )
-  }))
+  return Stream.transformPull(
+    Stream.provideService(response.stream, Lending, true),
+    (pull) =>
+      Effect.withFiber((fiber) =>
+        Effect.succeed(limited(
+          Effect.mapError(pull, (error) => Cause.isDone(error) ? error : Failure.fromHttpClient(method, url, error)),
+          {
+            method,
+            url,
+            timeout: fiber.getRef(IdleTimeout),
+            rate: fiber.getRef(MinimumRate),
+            clock: fiber.getRef(Clock.Clock)
+          }
+        ))
+      )
+  )
 }
 
 /**
@@ -194,4 +173,4 @@ export const bytes = (
  * @since 1.0.0
  */
 export const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-  Effect.ignore(bytes(response, 64 * 1024))
+  Failure.isEmpty(response) ? Effect.void : Effect.ignore(bytes(response, 64 * 1024))

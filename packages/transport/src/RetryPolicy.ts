@@ -16,14 +16,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import type {
-  RateLimited,
-  Reason,
-  RegistryError,
-  SessionLost,
-  Unauthorized,
-  Unavailable,
-  Unreachable
+import {
+  isRegistryError,
+  type RateLimited,
+  type Reason,
+  type RegistryError,
+  type SessionLost,
+  type Unauthorized,
+  type Unavailable,
+  type Unreachable
 } from "./RegistryError.ts"
 
 /**
@@ -256,6 +257,38 @@ export const current: Effect.Effect<Policy> = Effect.map(
         ? Effect.void
         : Effect.flatMap(OnWait, (told) => told({ error: input, duration })))
 )
+
+/**
+ * `Effect.retry` by a policy that is not asked for before something has failed: most never does, and a policy takes longer to
+ * make than a small request to be sent. What did not come from the registry is not retried.
+ *
+ * @category retrying
+ * @since 1.0.0
+ */
+export const retry = <A, E, R>(
+  self: Effect.Effect<A, E | RegistryError, R>,
+  answer: Answer["Service"],
+  policy: Effect.Effect<Policy> = current
+): Effect.Effect<A, E | RegistryError, R> =>
+  Effect.catch(self, (error) => {
+    if (!isRegistryError(error)) return Effect.fail(error)
+    let first: RegistryError | undefined = error
+    const attempts = Effect.suspend(() => {
+      if (first === undefined) return self
+      const error = first
+      first = undefined
+      return Effect.fail(error)
+    })
+    return Effect.flatMap(policy, (policy) => Effect.retry(attempts, ofRegistry<E>(policy))).pipe(
+      Effect.provideService(Answer, answer)
+    )
+  })
+
+const ofRegistry = <E>(policy: Policy) =>
+  Schedule.fromStep(
+    Effect.map(Schedule.toStep(policy), (step) => (now: number, input: E | RegistryError) =>
+      isRegistryError(input) ? step(now, input) : Cause.done(undefined))
+  )
 
 /**
  * What `Retry-After` says: seconds, or a date that is compared with the reply's own `Date` where it has one, so that a

@@ -335,12 +335,13 @@ const make = Effect.gen(function*() {
         scopes: access.scopes,
         failure: Effect.void as never
       }
-      return Effect.flatMap(RetryPolicy.current, (policy) =>
-        exchange(request, access, attempt).pipe(
-          Effect.tapError((error) => Effect.sync(() => attempt.failure = Effect.fail(error))),
-          Effect.retry(policy),
-          Effect.provideService(RetryPolicy.Answer, answer(access, attempt))
-        ))
+      return RetryPolicy.retry(
+        Effect.tapError(
+          exchange(request, access, attempt),
+          (error) => Effect.sync(() => attempt.failure = Effect.fail(error))
+        ),
+        answer(access, attempt)
+      )
     })
 
   const mirrors = Mirrors.make(yield* Mirror.Mirrors, run)

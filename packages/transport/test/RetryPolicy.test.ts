@@ -38,18 +38,35 @@ const attempts = Effect.fnUntraced(function*(
     const reason = reasons[at.length - 1]
     if (reason !== undefined) return yield* new RegistryError({ method: "GET", url: "https://a.example/", reason })
   })
-  const fiber = yield* request.pipe(
-    Effect.retry(policy),
-    Effect.provideService(RetryPolicy.Answer, () => Effect.sync(() => void answers++)),
-    Effect.exit,
-    Effect.forkChild
-  )
+  const fiber = yield* RetryPolicy.retry(
+    request,
+    () => Effect.sync(() => void answers++),
+    Effect.succeed(policy)
+  ).pipe(Effect.exit, Effect.forkChild)
   yield* TestClock.adjust("1 hour")
   const exit = yield* Fiber.join(fiber)
   return { at, answers, succeeded: exit._tag === "Success" }
 })
 
 describe("RetryPolicy", () => {
+  it.effect("asks for a policy only when something has failed, and leaves what did not come from the registry", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const policy = Effect.sync(() => (asked++, RetryPolicy.standard))
+      const answer = () => Effect.void
+      assert.strictEqual(yield* RetryPolicy.retry(Effect.succeed(1), answer, policy), 1)
+      assert.strictEqual(yield* Effect.flip(RetryPolicy.retry(Effect.fail("mine"), answer, policy)), "mine")
+      assert.strictEqual(asked, 0)
+      let first = true
+      const later = Effect.suspend((): Effect.Effect<number, RegistryError | string> => {
+        if (!first) return Effect.fail("mine")
+        first = false
+        return Effect.fail(new RegistryError({ method: "GET", url: "https://a.example/", reason: unauthorized }))
+      })
+      assert.strictEqual(yield* Effect.flip(RetryPolicy.retry(later, answer, policy)), "mine")
+      assert.strictEqual(asked, 1)
+    }))
+
   it.effect("answers a challenge at once, and once", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* attempts([unauthorized]), { at: [0, 0], answers: 1, succeeded: true })

@@ -4,24 +4,35 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
 import * as Address from "../Address.ts"
 import * as Redact from "../Redact.ts"
 import type { RegistryError } from "../RegistryError.ts"
 import * as Failure from "./failure.ts"
 import * as Watch from "./watch.ts"
 
-const named = Context.make(Headers.CurrentRedactedNames, Redact.headers).pipe(
-  Context.add(UrlParams.CurrentRedactedNames, Redact.parameters),
-  Context.add(HttpClient.TracerPropagationEnabled, false),
-  Context.add(Address.Guarded, false)
-)
+const contexts = (isGuarded: boolean) => {
+  const traced = Context.make(Headers.CurrentRedactedNames, Redact.headers).pipe(
+    Context.add(UrlParams.CurrentRedactedNames, Redact.parameters),
+    Context.add(HttpClient.TracerPropagationEnabled, false),
+    Context.add(Address.Guarded, isGuarded)
+  )
+  return { traced, untraced: Context.add(traced, HttpClient.TracerDisabledWhen, () => true) }
+}
 
-const guarded = Context.add(named, Address.Guarded, true)
+const named = contexts(false)
+const guarded = contexts(true)
+
+/** Nobody looks at spans of the tracer that is there by default, and they cost as much as the rest of a request. */
+const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.getRef(References.TracerEnabled) && Context.getOrUndefined(fiber.context, Tracer.Tracer) !== undefined
 
 export const execute = (
   http: HttpClient.HttpClient,
@@ -29,10 +40,11 @@ export const execute = (
   /** Whether the user named the host. */
   isNamed: boolean
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     // Here already, so that also an `HttpClient` without a guard of its own does not go to an address that is written out.
     const refusal = isNamed ? undefined : Address.refusal(new URL(request.url).hostname)
+    const { traced, untraced } = isNamed ? named : guarded
     return refusal === undefined
-      ? Effect.provideContext(Watch.execute(http, request), isNamed ? named : guarded)
+      ? Effect.provideContext(Watch.execute(http, request), isTraced(fiber) ? traced : untraced)
       : Effect.fail(Failure.internal(request.method, request.url, refusal))
   })

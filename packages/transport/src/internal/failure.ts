@@ -99,6 +99,10 @@ export const readText = (
 
 const bodyLimit = 64 * 1024
 
+/** Whether a reply has nothing to read: to HEAD, and where it says so. */
+export const isEmpty = ({ headers, request, status }: HttpClientResponse.HttpClientResponse): boolean =>
+  request.method === "HEAD" || headers["content-length"] === "0" || status === 204
+
 export const fromResponse = (
   method: string,
   url: string,
@@ -106,9 +110,11 @@ export const fromResponse = (
   options: { readonly identified: boolean; readonly withheld?: string | undefined }
 ): Effect.Effect<RegistryError> =>
   Effect.gen(function*() {
-    const text = yield* Effect.orElseSucceed(readText(method, url, response, bodyLimit), () => "")
+    const text = isEmpty(response)
+      ? ""
+      : yield* Effect.orElseSucceed(readText(method, url, response, bodyLimit), () => "")
     const { status, headers } = response
-    const diagnostics = ErrorBody.parse(new TextEncoder().encode(text))
+    const diagnostics = text === "" ? [] : ErrorBody.parse(new TextEncoder().encode(text))
     const about = { status, diagnostics }
     const retryAfter = yield* parseRetryAfter(headers["retry-after"], headers["date"])
     const challenges = Challenge.parse(headers["www-authenticate"] ?? "")

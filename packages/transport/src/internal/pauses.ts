@@ -11,6 +11,19 @@ import { longestWait, parseRetryAfter } from "../RetryPolicy.ts"
 export const make = () => {
   const until = new Map<string, number>()
 
+  const waiting = Effect.fnUntraced(function*(origin: string) {
+    for (;;) {
+      const end = until.get(origin)
+      if (end === undefined) return
+      const left = end - (yield* Clock.currentTimeMillis)
+      if (left <= 0) {
+        until.delete(origin)
+        return
+      }
+      yield* Effect.sleep(left + (yield* Random.next) * 500)
+    }
+  })
+
   return {
     begin: Effect.fnUntraced(function*(origin: string, { headers }: HttpClientResponse.HttpClientResponse) {
       const asked = yield* parseRetryAfter(headers["retry-after"], headers["date"])
@@ -21,17 +34,7 @@ export const make = () => {
     }),
 
     /** Ends when the origin takes requests again; those that were held back do not all come at once. */
-    wait: Effect.fnUntraced(function*(origin: string) {
-      for (;;) {
-        const end = until.get(origin)
-        if (end === undefined) return
-        const left = end - (yield* Clock.currentTimeMillis)
-        if (left <= 0) {
-          until.delete(origin)
-          return
-        }
-        yield* Effect.sleep(left + (yield* Random.next) * 500)
-      }
-    })
+    wait: (origin: string): Effect.Effect<void> =>
+      Effect.suspend(() => until.has(origin) ? waiting(origin) : Effect.void)
   }
 }

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import type { RegistryError } from "../RegistryError.ts"
 import * as ResponseBody from "../ResponseBody.ts"
 import * as Failure from "./failure.ts"
+import * as Watchdog from "./watchdog.ts"
 
 /** A registry may read all of an upload again before it says anything; no slower than this. */
 const bytesPerMilli = 10 * 1024
@@ -51,17 +52,16 @@ export const execute = Effect.fnUntraced(function*(
       body.contentLength
     )
   )
-  const watch = Effect.gen(function*() {
-    for (;;) {
-      const patience = Duration.toMillis(timeout) + (state === "sent" ? sent / bytesPerMilli : 0)
-      const left = state === "reading" ? patience : patience - (clock.currentTimeMillisUnsafe() - moved)
-      if (left <= 0) return yield* ResponseBody.idle(request.method, request.url, timeout)
-      yield* Effect.sleep(left)
-    }
-  })
+  const deadline = (now: number): number =>
+    (state === "reading" ? now : moved) + Duration.toMillis(timeout) + (state === "sent" ? sent / bytesPerMilli : 0)
   const reply = Effect.mapError(
     http.execute(marked),
     (error) => Failure.fromHttpClient(request.method, request.url, error)
   )
-  return yield* Effect.raceFirst(reply, watch)
+  return yield* Watchdog.guard(
+    reply,
+    clock,
+    deadline,
+    () => ResponseBody.idle(request.method, request.url, timeout)
+  )
 })
