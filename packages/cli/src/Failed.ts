@@ -6,6 +6,7 @@
 import { isRegistryError } from "@effect-oci/transport/RegistryError"
 import { OnWarning } from "@effect-oci/transport/Warning"
 import * as CliOutput from "effect/cli/CliOutput"
+import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -45,6 +46,7 @@ const hintOf = (error: unknown): string | undefined => {
 
 /** An error, or what caused it where it says nothing itself. */
 const messageOf = (error: unknown): string => {
+  if (error instanceof Config.ConfigError) return messageOf(error.cause)
   if (!(error instanceof Error)) return String(error)
   if (error instanceof PlatformError.PlatformError && "pathOrDescriptor" in error.reason) {
     const { _tag, pathOrDescriptor } = error.reason
@@ -98,7 +100,9 @@ export const unexpected = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect
  * @category rendering
  * @since 1.0.0
  */
-export const report = <A, E extends Error, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, Failed, R> =>
+export const report = <A, E extends Error | Config.ConfigError, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, Failed, R> =>
   Effect.catch(self, (error) =>
     error instanceof Failed
       ? Effect.fail(error)

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import * as Cli from "./Cli.ts"
+import { report } from "./Failed.ts"
 
 // Nobody sees spans here, nor the stacks of failures, which are values; both cost as much as the requests they are of.
 Error.stackTraceLimit = 0
@@ -15,5 +16,7 @@ Cli.run.pipe(
   Effect.provideService(References.TracerEnabled, false),
   // What a command prints is data; what is logged goes beside it.
   Effect.provide(Layer.mergeAll(NodeOci.layer, Layer.succeed(References.LogToStderr, true))),
+  // What the machine is set up to may make no sense.
+  report,
   NodeRuntime.runMain
 )

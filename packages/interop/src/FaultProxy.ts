@@ -3,6 +3,7 @@
  */
 import * as NodeConnection from "@effect-oci/node/NodeConnection"
 import * as NodeHttp from "@effect-oci/node/NodeHttp"
+import type * as SelfSigned from "@effect-oci/node/SelfSigned"
 import * as Fault from "@effect-oci/registry/Fault"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
@@ -18,6 +19,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import { createServer } from "node:http"
+import { createServer as createTlsServer } from "node:https"
+import type { Socket } from "node:net"
 
 /** Of the connection, not of the message. */
 const hopByHop = ["connection", "keep-alive", "transfer-encoding"]
@@ -57,8 +60,46 @@ export interface Options {
   readonly plan: Fault.Plan
   /** The port; any that is free unless given. */
   readonly port?: number
-  /** How long a connection that is not used stays open, in milliseconds. */
+  /** How long a connection that is not used stays open, in milliseconds, of which it says nothing. */
   readonly keepAlive?: number
+  /** How long a request may take, in milliseconds. */
+  readonly limit?: number
+  readonly tls?: SelfSigned.Pair
+  /** For how long, in milliseconds, connections are reset that want to speak TLS. */
+  readonly resets?: number
+  /** Is told of each connection or request that is ended for its time. */
+  readonly onEnd?: () => void
+}
+
+const serverOf = ({ keepAlive, limit = 0, onEnd = () => {}, resets = 0, tls }: Options) => {
+  const options = { connectionsCheckingInterval: 50 }
+  const node = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls })
+  node.requestTimeout = limit
+  node.headersTimeout = limit
+  // Node announces a time-out of its own, and waits for a second more.
+  node.keepAliveTimeout = 0
+  const idle = new Map<Socket, NodeJS.Timeout>()
+  if (keepAlive !== undefined) {
+    node.on("request", ({ socket }, response) => {
+      clearTimeout(idle.get(socket))
+      response.on("finish", () =>
+        idle.set(
+          socket,
+          setTimeout(() => {
+            idle.delete(socket)
+            onEnd()
+            socket.destroy()
+          }, keepAlive)
+        ))
+    })
+  }
+  node.on("clientError", (_, socket) => {
+    onEnd()
+    socket.end("HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+  })
+  const until = performance.now() + resets
+  node.on("connection", (socket: Socket) => void (performance.now() < until && socket.resetAndDestroy()))
+  return node
 }
 
 /** Listens until its scope is closed; gives its `host:port`. */
@@ -66,9 +107,7 @@ export const make = Effect.fnUntraced(function*(upstream: string, options: Optio
   const client = Context.get(yield* Layer.build(NodeHttp.layer), HttpClient.HttpClient)
   // What breaks on one side breaks on the other, as it broke there.
   const app = NodeConnection.breaking(Fault.guard(pass(client, upstream), options.plan))
-  const node = createServer()
-  node.requestTimeout = 0
-  node.keepAliveTimeout = options.keepAlive ?? 75_000
+  const node = serverOf(options)
   const server = yield* NodeHttpServer.make(() => node, {
     host: "127.0.0.1",
     port: options.port ?? 0,

@@ -4,8 +4,10 @@
  *
  * @since 1.0.0
  */
+import * as Registry from "@effect-oci/name/Registry"
 import * as Json from "@effect-oci/spec/Json"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -177,12 +179,28 @@ export const configured = Effect.gen(function*() {
   return { origins: Origin.fromEntries(origins), mirrors: [...mirrors.values()].flat() }
 })
 
-/** What a variable lists, separated by commas. */
-const listed = (name: string): Effect.Effect<ReadonlyArray<string>, Config.ConfigError> =>
-  Effect.map(
-    Config.option(Config.String(name)),
-    (text) => Option.getOrElse(text, () => "").split(",").map((one) => one.trim()).filter(Boolean)
-  )
+/** What a variable lists, separated by commas; an entry that is not of the form fails, with its name and the right form. */
+const listed = Effect.fnUntraced(function*<A>(
+  name: string,
+  form: string,
+  parse: (entry: string) => A | undefined
+): Effect.fn.Return<ReadonlyArray<A>, Config.ConfigError> {
+  const text = Option.getOrElse(yield* Config.option(Config.String(name)), () => "")
+  const read: Array<A> = []
+  for (const entry of text.split(",").map((one) => one.trim()).filter(Boolean)) {
+    const parsed = parse(entry)
+    if (parsed === undefined) {
+      const message = `${name}: ${JSON.stringify(entry)} is not ${form}`
+      return yield* Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
+    }
+    read.push(parsed)
+  }
+  return read
+})
+
+const isHost = (text: string): boolean => Result.isSuccess(Registry.parse(text))
+
+const hosts = (name: string) => listed(name, "host[:port]", (entry) => isHost(entry) ? entry : undefined)
 
 /**
  * What the environment says of hosts: those of `EFFECT_OCI_PLAIN_HTTP` are spoken to by plain http, those of
@@ -192,8 +210,8 @@ const listed = (name: string): Effect.Effect<ReadonlyArray<string>, Config.Confi
  * @since 1.0.0
  */
 export const named: Effect.Effect<Origin.Lookup, Config.ConfigError> = Effect.gen(function*() {
-  const plain = yield* listed("EFFECT_OCI_PLAIN_HTTP")
-  const internal = yield* listed("EFFECT_OCI_INTERNAL")
+  const plain = yield* hosts("EFFECT_OCI_PLAIN_HTTP")
+  const internal = yield* hosts("EFFECT_OCI_INTERNAL")
   return Origin.fromEntries([
     ...internal.map((host) => [host, {}] as const),
     ...plain.map((host) => [host, { plainHttp: true }] as const)
@@ -206,13 +224,17 @@ export const named: Effect.Effect<Origin.Lookup, Config.ConfigError> = Effect.ge
  * @category config
  * @since 1.0.0
  */
-export const tokenServers: Effect.Effect<ReadonlyArray<readonly [string, string]>, Config.ConfigError> = Effect.map(
-  listed("EFFECT_OCI_TOKEN_SERVERS"),
-  (pairs) =>
-    pairs.flatMap((pair) => {
-      const [registry, host] = pair.split("=", 2)
-      return registry === undefined || host === undefined ? [] : [[registry, host] as const]
-    })
+export const tokenServers: Effect.Effect<ReadonlyArray<readonly [string, string]>, Config.ConfigError> = listed(
+  "EFFECT_OCI_TOKEN_SERVERS",
+  "registry[:port]=host[:port]",
+  (pair) => {
+    const [registry = "", host = "", ...more] = pair.split("=")
+    const parsed = Registry.parse(registry)
+    return Result.isFailure(parsed) || !isHost(host) || more.length > 0
+      ? undefined
+      // As a URL has it.
+      : [parsed.success.name, host.toLowerCase().replace(/:443$/, "")] as const
+  }
 )
 
 /**

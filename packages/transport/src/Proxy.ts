@@ -5,6 +5,7 @@
  */
 import * as Registry from "@effect-oci/name/Registry"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -80,7 +81,8 @@ const withScheme = (proxy: Redacted.Redacted | undefined): Redacted.Redacted | u
     : Redacted.make(`http://${Redacted.value(proxy)}`, { label: "proxy" })
 
 /**
- * Proxies by the rules that programs share: one for https, one for http, exceptions. Loopback is always one.
+ * Proxies by the rules that programs share: one for https, one for http, exceptions. What is meant for this machine alone is
+ * always one: loopback, and the link-local addresses at which clouds give machines their credentials.
  *
  * @category constructors
  * @since 1.0.0
@@ -91,13 +93,22 @@ export const make = (options: Options): Lookup => {
   const http = withScheme(options.http)
   return (url) => {
     const proxy = url.protocol === "https:" ? https : http
-    if (proxy === undefined || isLoopback(url.host)) return undefined
+    if (proxy === undefined || isNear(url)) return undefined
     return entries.some((entry) => matches(entry, url)) ? undefined : proxy
   }
 }
 
-const isLoopback = (host: string): boolean =>
-  Result.match(Registry.parse(host), { onFailure: () => false, onSuccess: Registry.isLoopback })
+/** No further than the link; of the last two the clouds say so. */
+const near = ["169.254.0.0/16", "::ffff:169.254.0.0/112", "fe80::/10", "fd00:ec2::/64"]
+  .map((text) => Result.getOrThrow(IpNetwork.fromString(text)))
+const metadataHosts = ["metadata.google.internal", "metadata.goog"]
+
+const isNear = ({ host, hostname }: URL): boolean => {
+  const address = NetAddress.ipFromString(hostname.replace(/^\[|\]$/g, ""))
+  return Result.match(Registry.parse(host), { onFailure: () => false, onSuccess: Registry.isLoopback }) ||
+    metadataHosts.includes(hostname.replace(/\.$/, "")) ||
+    Result.isSuccess(address) && near.some((network) => IpNetwork.contains(network, address.success))
+}
 
 const variable = <A>(name: string, read: (name: string) => Config.Config<A>) =>
   Config.option(read(name.toLowerCase()).pipe(Config.orElse(() => read(name))))
@@ -113,13 +124,23 @@ export const fromEnvironment: Effect.Effect<Lookup, Config.ConfigError> = Effect
   const http = yield* variable("HTTP_PROXY", Config.Redacted)
   const except = yield* variable("NO_PROXY", Config.String)
   return make({
-    https: Option.getOrUndefined(Option.filter(https, isSaid)),
-    http: Option.getOrUndefined(Option.filter(http, isSaid)),
+    https: yield* said("HTTPS_PROXY", https),
+    http: yield* said("HTTP_PROXY", http),
     except: Option.getOrUndefined(except)
   })
 })
 
-const isSaid = (proxy: Redacted.Redacted): boolean => Redacted.value(proxy) !== ""
+/** A proxy that is empty is none. One that is no URL is told of without being shown: it may hold a password. */
+const said = (name: string, proxy: Option.Option<Redacted.Redacted>) => {
+  const value = Option.getOrUndefined(Option.filter(proxy, (proxy) => Redacted.value(proxy) !== ""))
+  return value === undefined || URL.canParse(Redacted.value(withScheme(value)!))
+    ? Effect.succeed(value)
+    : Effect.fail(
+      new Config.ConfigError(
+        new ConfigProvider.SourceError({ message: `${name} is not [http://][user:password@]host[:port]` })
+      )
+    )
+}
 
 /**
  * Goes through the proxies that the environment names.

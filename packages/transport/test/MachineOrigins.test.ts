@@ -127,7 +127,7 @@ describe("MachineOrigins", () => {
         const { origins, trusted } = yield* within({
           EFFECT_OCI_PLAIN_HTTP: "lab.test:5000, other.test",
           EFFECT_OCI_INTERNAL: "storage.test:9000,lab.test:5000",
-          EFFECT_OCI_TOKEN_SERVERS: "registry.test=auth.test:8443,nonsense,docker.io=auth.test"
+          EFFECT_OCI_TOKEN_SERVERS: "registry.test=auth.test:8443, INDEX.docker.io=auth.test:443"
         })
         assert.deepStrictEqual(origins("lab.test:5000"), { internal: true, plainHttp: true })
         assert.deepStrictEqual(origins("other.test"), { internal: true, plainHttp: true })
@@ -135,6 +135,34 @@ describe("MachineOrigins", () => {
         assert.deepStrictEqual(trusted.get("registry.test"), ["auth.test:8443"])
         assert.deepStrictEqual(trusted.get("docker.io"), ["auth.docker.io", "auth.test"])
         assert.deepStrictEqual(trusted.get("registry.gitlab.com"), ["gitlab.com"])
+      }))
+
+    it.effect.each([
+      { name: "EFFECT_OCI_PLAIN_HTTP", value: "a.test,http://b.test", said: `"http://b.test" is not host[:port]` },
+      { name: "EFFECT_OCI_PLAIN_HTTP", value: "a.test b.test", said: `"a.test b.test" is not host[:port]` },
+      { name: "EFFECT_OCI_INTERNAL", value: "a.test:0", said: `"a.test:0" is not host[:port]` },
+      { name: "EFFECT_OCI_INTERNAL", value: "10.0.0.0/8", said: `"10.0.0.0/8" is not host[:port]` },
+      {
+        name: "EFFECT_OCI_TOKEN_SERVERS",
+        value: "nonsense,a.test=b.test",
+        said: `"nonsense" is not registry[:port]=host[:port]`
+      },
+      {
+        name: "EFFECT_OCI_TOKEN_SERVERS",
+        value: "a.test=b.test=c.test",
+        said: `"a.test=b.test=c.test" is not registry[:port]=host[:port]`
+      },
+      {
+        name: "EFFECT_OCI_TOKEN_SERVERS",
+        value: "a.test=https://b.test",
+        said: `"a.test=https://b.test" is not registry[:port]=host[:port]`
+      },
+      { name: "EFFECT_OCI_TOKEN_SERVERS", value: "=b.test", said: `"=b.test" is not registry[:port]=host[:port]` }
+    ])("says of $name=$value what is wrong with it", ({ name, said, value }) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(within({ [name]: value }))
+        assert.strictEqual(error._tag, "ConfigError")
+        assert.include(error.message, `${name}: ${said}`)
       }))
 
     it.effect("goes through the proxies of the environment", () =>

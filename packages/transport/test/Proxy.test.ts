@@ -27,6 +27,26 @@ describe("Proxy", () => {
   })
 
   it.each([
+    ["http://169.254.169.254/latest/api/token", true],
+    ["http://169.254.170.2/v2/credentials", true],
+    ["http://169.254.170.23/v1/credentials", true],
+    ["http://2852039166/", true],
+    ["http://[fd00:ec2::254]/latest/api/token", true],
+    ["http://[fe80::a9fe:a9fe]/", true],
+    ["http://[::ffff:169.254.169.254]/", true],
+    ["http://metadata.google.internal/computeMetadata/v1/", true],
+    ["http://metadata.google.internal./computeMetadata/v1/", true],
+    ["http://127.1:40342/metadata/identity/oauth2/token", true],
+    ["http://169.254.evil.example/", false],
+    ["http://metadata.google.internal.evil.example/", false],
+    ["http://169.255.169.254/", false],
+    ["http://[fd00::1]/", false],
+    ["http://10.0.0.1/", false]
+  ])("A23 is told no secret of this machine: %s is direct: %s", (url, isDirect) => {
+    assert.strictEqual(via(Proxy.make({ https: secure, http: plain }), url) === undefined, isDirect)
+  })
+
+  it.each([
     ["proxy.example:3128", "http://proxy.example:3128"],
     ["ann:s3cret@proxy.example", "http://ann:s3cret@proxy.example"],
     ["https://proxy.example", "https://proxy.example"],
@@ -79,5 +99,8 @@ describe("Proxy", () => {
       assert.strictEqual(via(lookup, "https://b.example/"), undefined)
       const none = yield* fromEnvironment({ HTTPS_PROXY: "" })
       assert.strictEqual(via(none, "https://a.example/"), undefined)
+      const error = yield* Effect.flip(fromEnvironment({ HTTPS_PROXY: "http://ann:s3cret@proxy example" }))
+      assert.include(error.message, "HTTPS_PROXY is not")
+      assert.notInclude(error.message, "s3cret")
     }))
 })

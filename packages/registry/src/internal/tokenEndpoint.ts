@@ -40,7 +40,12 @@ const issue = Effect.fnUntraced(function*(
       : Tokens.read(grant, (repository, action) => allow(user.name, repository, action))
   )
   const value = tokens.issue(now, user.name, grants)
-  const body = { token: value, access_token: value, expires_in: tokens.seconds }
+  const body = {
+    token: value,
+    access_token: value,
+    expires_in: tokens.seconds,
+    issued_at: new Date(now).toISOString()
+  }
   return HttpServerResponse.jsonUnsafe(
     refresh && user.name !== undefined ? { ...body, refresh_token: tokens.refresh(user.name) } : body,
     { headers: { "cache-control": "no-store" } }

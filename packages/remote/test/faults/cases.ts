@@ -8,20 +8,34 @@ import type * as Wire from "./wire.ts"
 
 export interface Case {
   readonly name: string
+  /** The row of the table of faults that it is about. */
+  readonly row?: string
   readonly source?: ReadonlyArray<Fault.Fault>
   readonly target?: ReadonlyArray<Fault.Fault>
+  /** Of a mirror of the source, which has all that it has. */
+  readonly mirror?: ReadonlyArray<Fault.Fault>
   /** How and for how long the source cannot be reached. */
   readonly outage?: Omit<Wire.Outage, "host">
+  /** By how many seconds the clock of whoever copies is ahead. */
+  readonly skew?: number
+  /** Asks the target at the end for what it was sent. */
+  readonly verify?: true
   /** Fails in place of succeeding. */
   readonly fails?: true
   /** After how many milliseconds the target closes a connection that is not used. */
   readonly idle?: number
-  /** Needs a target that others do not make: with tokens that it forgets, with relative locations. */
+  /** After how many milliseconds the target ends a request that still goes on. */
+  readonly limit?: number
+  /** Needs a target that others do not make: with tokens, which it forgets, with relative locations. */
   readonly ours?: true
+  /** The target leads to URLs without a host. */
+  readonly relative?: true
   /** In seconds; 20 unless said. */
   readonly within?: number
   /** In seconds: whoever asks for patience gets it. */
   readonly least?: number
+  /** How many requests the faults strike at most. */
+  readonly most?: number
   readonly down?: number
   readonly up?: number
 }
@@ -41,31 +55,55 @@ const error = (code: string) => JSON.stringify({ errors: [{ code }] })
 /** The cases for a layer of this size, where it is this time, in milliseconds. */
 export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
   const half = size / 2
+  const at = (millis: number) => new Date(now + millis).toUTCString()
   // What a chunk of the wire may cost again after each cut.
   const again = 80 * 1024 / size
   const isSmall = size === sizes.small
   const upload = (fault: Fault.Fault) => fault.on(isSmall ? "PUT" : "PATCH", "/blobs/uploads/")
   const halves = (fault: (at: number) => Fault.Fault, count: number) =>
-    Array.from({ length: count }, (_, at) => fault(half / 2 ** at))
+    Array.from({ length: count }, (_, n) => fault(half / 2 ** n))
 
   return [
     { name: "baseline" },
-    { name: "pull: reset at 50 %", source: [blob(Fault.truncate(half, { end: "reset" }))], down: 1 + again },
+    {
+      name: "pull: reset at 50 %",
+      row: "B01",
+      source: [blob(Fault.truncate(half, { end: "reset" }))],
+      down: 1 + again
+    },
     {
       name: "pull: reset at 50 % of the rest, 3 times",
+      row: "B01",
       source: halves((at) => blob(Fault.truncate(at, { end: "reset" })), 3),
       down: 1 + 3 * again
     },
-    { name: "pull: short body", source: [blob(Fault.truncate(half))], down: 1 + again },
-    { name: "pull: short body, 4 times", source: halves((at) => blob(Fault.truncate(at)), 4), down: 1 + 4 * again },
-    { name: "pull: clean early end", source: [blob(Fault.truncate(half, { end: "clean" }))], down: 1 + again },
+    { name: "pull: short body", row: "B02", source: [blob(Fault.truncate(half))], down: 1 + again },
+    {
+      name: "pull: short body, 4 times",
+      row: "B02",
+      source: halves((at) => blob(Fault.truncate(at)), 4),
+      down: 1 + 4 * again
+    },
+    {
+      name: "pull: clean early end",
+      row: "B04",
+      source: [blob(Fault.truncate(half, { end: "clean" }))],
+      down: 1 + again
+    },
     { name: "pull: overlong body, +1 MiB", source: [blob(Fault.overlong(1024 * 1024))], down: 1 + again },
-    { name: "pull: stall at 50 %", source: [blob(Fault.stall(half))], down: 1 + again, within: 35 },
-    { name: "pull: no answer at all", source: [blob(Fault.stall())], within: 35 },
-    { name: "pull: 1 byte a second from 50 % on", source: [blob(Fault.trickle(1, half))], down: 1 + again, within: 90 },
-    { name: "pull: one flipped bit", source: [blob(Fault.corrupt(half))], down: 2, up: 2 },
+    { name: "pull: stall at 50 %", row: "B03", source: [blob(Fault.stall(half))], down: 1 + again, within: 35 },
+    { name: "pull: no answer at all", row: "B03", source: [blob(Fault.stall())], within: 35 },
+    {
+      name: "pull: 1 byte a second from 50 % on",
+      row: "B05",
+      source: [blob(Fault.trickle(1, half))],
+      down: 1 + again,
+      within: 90
+    },
+    { name: "pull: one flipped bit", row: "B34", source: [blob(Fault.corrupt(half))], down: 2, up: 2 },
     {
       name: "pull: one flipped bit, always",
+      row: "B34",
       source: [blob(Fault.corrupt(half)).always()],
       fails: true,
       down: 2,
@@ -73,17 +111,20 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
     },
     {
       name: "pull: short body, then the range is ignored",
+      row: "A38",
       source: [blob(Fault.truncate(half)), blob(Fault.forget("range"))],
       down: 1.5 + again
     },
     {
       name: "pull: short body, then other bytes for the range",
+      row: "A38",
       source: [blob(Fault.truncate(half)), blob(Fault.corrupt(5))],
       down: 2 + again,
       up: 2
     },
     {
       name: "pull: short body, then another range than asked for",
+      row: "A38",
       source: [
         blob(Fault.truncate(half)),
         blob(Fault.headers({ "content-range": `bytes 0-${half - 1}/${size}` }))
@@ -93,98 +134,237 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
     },
     ...[503, 500, 502, 504].map((status): Case => ({
       name: `pull: blob ${status}, twice`,
+      row: "B06",
       source: [blob(Fault.status(status)).times(2)]
     })),
-    { name: "pull: blob 429, Retry-After 2", source: [blob(Fault.rateLimit(2))], least: 2 },
+    { name: "pull: blob 429, Retry-After 2", row: "B07", source: [blob(Fault.rateLimit(2))], least: 2 },
     {
       name: "pull: blob 429, Retry-After a date",
-      source: [blob(Fault.rateLimit(new Date(now + 2000).toUTCString()))],
+      row: "B08",
+      source: [blob(Fault.rateLimit(at(2000)))],
       least: 1
     },
     { name: "pull: manifest 404", source: [Fault.status(404).on("*", "/manifests/")], fails: true, down: 0, up: 0 },
-    { name: "pull: manifest 503, twice", source: [Fault.status(503).on("GET", "/manifests/").times(2)] },
-    { name: "pull: refused for 2 s", outage: { code: "ECONNREFUSED", seconds: 2 } },
-    { name: "pull: refused for 10 s", outage: { code: "ECONNREFUSED", seconds: 10 } },
-    { name: "pull: no name service for 2 s", outage: { code: "EAI_AGAIN", seconds: 2 } },
-    { name: "pull: unknown host", outage: { code: "ENOTFOUND", seconds: 2 }, fails: true, within: 0, down: 0, up: 0 },
+    { name: "pull: manifest 503, twice", row: "B06", source: [Fault.status(503).on("GET", "/manifests/").times(2)] },
+    { name: "pull: refused for 2 s", row: "B23", outage: { code: "ECONNREFUSED", seconds: 2 } },
+    { name: "pull: refused for 10 s", row: "B23", outage: { code: "ECONNREFUSED", seconds: 10 } },
+    { name: "pull: no name service for 2 s", row: "B21", outage: { code: "EAI_AGAIN", seconds: 2 } },
+    {
+      name: "pull: unknown host",
+      row: "B21",
+      outage: { code: "ENOTFOUND", seconds: 2 },
+      fails: true,
+      within: 0,
+      down: 0,
+      up: 0
+    },
     {
       name: "pull: host unknown for 2 s, when it had answered",
+      row: "B21",
       outage: { code: "ENOTFOUND", seconds: 2, after: 3 }
     },
-    { name: "push: reset at 50 % of the body", target: [upload(Fault.reset(half))], down: 1 + again, up: 1 + again },
+    {
+      name: "push: reset at 50 % of the body",
+      row: "B15",
+      target: [upload(Fault.reset(half))],
+      down: 1 + again,
+      up: 1 + again
+    },
     {
       name: "push: reset at 50 % of the rest, 3 times",
+      row: "B15",
       target: halves((at) => upload(Fault.reset(at)), 3),
       down: 1 + 3 * again,
       up: 1 + 3 * again
     },
     {
       name: "push: stall at 50 % of the body",
+      row: "B15",
       target: [upload(Fault.stallUpload(half))],
       down: 1 + again,
       up: 1 + again,
       within: 35
     },
-    { name: "push: 503 after the body", target: [upload(Fault.status(503, { late: true }))], down: 2, up: 2 },
+    {
+      name: "push: 503 after the body",
+      row: "B06",
+      target: [upload(Fault.status(503, { late: true }))],
+      down: 2,
+      up: 2
+    },
     {
       name: "push: 503 after the body, twice",
+      row: "B06",
       target: [upload(Fault.status(503, { late: true })).times(2)],
       down: 3,
       up: 3
     },
-    { name: "push: 500 after the body", target: [upload(Fault.status(500, { late: true }))], down: 2, up: 2 },
-    { name: "push: 503 before the body", target: [upload(Fault.status(503))], down: 1 + again, up: 1 + again },
-    { name: "push: POST 503, twice", target: [open(Fault.status(503)).times(2)] },
-    { name: "push: POST reset", target: [open(Fault.reset())] },
-    { name: "push: POST 429, Retry-After 2", target: [open(Fault.rateLimit(2))], least: 2 },
+    {
+      name: "push: 500 after the body",
+      row: "B06",
+      target: [upload(Fault.status(500, { late: true }))],
+      down: 2,
+      up: 2
+    },
+    {
+      name: "push: 503 before the body",
+      row: "B20",
+      target: [upload(Fault.status(503))],
+      down: 1 + again,
+      up: 1 + again
+    },
+    { name: "push: POST 503, twice", row: "B06", target: [open(Fault.status(503)).times(2)] },
+    { name: "push: POST reset", row: "B15", target: [open(Fault.reset())] },
+    { name: "push: POST 429, Retry-After 2", row: "B07", target: [open(Fault.rateLimit(2))], least: 2 },
     {
       name: "push: upload 429, Retry-After 2",
+      row: "B07",
       target: [upload(Fault.status(429, { late: true, headers: { "retry-after": "2" } }))],
       down: 2,
       up: 2
     },
-    { name: "push: session lost", target: [upload(Fault.sessionLost)], down: 2, up: 2 },
-    { name: "push: session lost, twice", target: [upload(Fault.sessionLost).times(2)], down: 3, up: 3 },
-    { name: "push: 416", target: [upload(Fault.status(416))], down: 2, up: 2 },
-    { name: "push: 202 without Location", target: [open(Fault.headers({ location: undefined }))] },
+    { name: "push: session lost", row: "B14", target: [upload(Fault.sessionLost)], down: 2, up: 2 },
+    { name: "push: session lost, twice", row: "B14", target: [upload(Fault.sessionLost).times(2)], down: 3, up: 3 },
+    { name: "push: 416", row: "B13", target: [upload(Fault.status(416))], down: 2, up: 2 },
+    { name: "push: 202 without Location", row: "B16", target: [open(Fault.headers({ location: undefined }))] },
     ...(isSmall ? [] : [{
       name: "push: 202 to a PATCH without Location and Range",
+      row: "B17",
       target: [upload(Fault.headers({ location: undefined, range: undefined }))]
     }]),
-    { name: "push: relative Location", ours: true },
-    { name: "push: blob committed, reply lost", target: [commit(Fault.lostReply)] },
-    { name: "push: manifest 502, twice", target: [put(Fault.status(502)).times(2)] },
-    { name: "push: manifest committed, reply lost", target: [put(Fault.lostReply)] },
+    { name: "push: relative Location", row: "B18", ours: true, relative: true },
+    { name: "push: blob committed, reply lost", row: "B19", target: [commit(Fault.lostReply)] },
+    { name: "push: manifest 502, twice", row: "B06", target: [put(Fault.status(502)).times(2)] },
+    { name: "push: manifest committed, reply lost", row: "B19", target: [put(Fault.lostReply)] },
     {
       name: "push: manifest not complete yet, twice",
+      row: "B12",
       target: [put(Fault.status(404, { body: error("MANIFEST_BLOB_UNKNOWN") })).times(2)]
     },
     {
       name: "push: token expired at the upload",
+      row: "B09",
       ours: true,
       target: [upload(Fault.forget("authorization"))],
       down: 2,
       up: 2
     },
-    { name: "push: token expired at the POST", ours: true, target: [open(Fault.forget("authorization"))] },
-    { name: "push: token expired at the manifest", ours: true, target: [put(Fault.forget("authorization"))] },
-    { name: "push: idle connections closed after 1 ms", idle: 1 },
+    { name: "push: token expired at the POST", row: "B09", ours: true, target: [open(Fault.forget("authorization"))] },
+    {
+      name: "push: token expired at the manifest",
+      row: "B09",
+      ours: true,
+      target: [put(Fault.forget("authorization"))]
+    },
+    { name: "push: idle connections closed after 1 ms", row: "B25", idle: 1 },
     {
       name: "push: 413 before the body",
+      row: "B20",
       target: [upload(Fault.status(413))],
       fails: true,
       down: again,
       up: again
     },
-    { name: "push: HEAD not known", target: [Fault.status(405).on("HEAD").always()] },
-    { name: "pull: HEAD without a length", source: [length(0)] },
-    { name: "pull: HEAD with less than the length", source: [length(7)] },
-    { name: "pull: HEAD with more than the length", source: [length(123_456)] },
-    { name: "pull: HEAD with a length that no manifest has", source: [length(2 ** 40)] },
-    { name: "push: HEAD with another length", target: [length(7)] }
+    { name: "push: HEAD not known", row: "B36", target: [Fault.status(405).on("HEAD").always()] },
+    { name: "pull: HEAD without a length", row: "B36", source: [length(0)] },
+    { name: "pull: HEAD with less than the length", row: "B36", source: [length(7)] },
+    { name: "pull: HEAD with more than the length", row: "B36", source: [length(123_456)] },
+    { name: "pull: HEAD with a length beyond limits", row: "B36", source: [length(2 ** 40)] },
+    { name: "push: HEAD with another length", row: "B36", target: [length(7)] },
+    {
+      name: "pull: certificate of an unknown issuer",
+      row: "B22",
+      outage: { code: "DEPTH_ZERO_SELF_SIGNED_CERT", seconds: 60 },
+      fails: true,
+      within: 0,
+      down: 0,
+      up: 0
+    },
+    { name: "pull: TLS handshakes reset for 2 s", row: "B22", outage: { code: "ECONNRESET", seconds: 2 } },
+    {
+      name: "push: manifest not seen yet, twice",
+      row: "B11",
+      verify: true,
+      target: [Fault.status(404).on("HEAD", "/manifests/sha256:").skip(1).times(2)]
+    },
+    { name: "mirror: 503 always", row: "B33", mirror: [Fault.status(503).always()] },
+    { name: "mirror: blob 503", row: "B33", mirror: [blob(Fault.status(503))] },
+    { name: "mirror: short body", row: "B33", mirror: [blob(Fault.truncate(half))], down: 1 + again },
+    { name: "mirror: stall at 50 %", row: "B33", mirror: [blob(Fault.stall(half))], down: 1 + again, within: 35 },
+    { name: "mirror: one flipped bit", row: "B33", mirror: [blob(Fault.corrupt(half))], down: 2, up: 2 },
+    ...[3600, -3600].flatMap((skew): ReadonlyArray<Case> => {
+      const clock = `clock 1 h ${skew > 0 ? "ahead" : "behind"}`
+      return [
+        { name: `push: tokens, ${clock}`, row: "B35", skew, ours: true },
+        {
+          name: `pull: 429 with a date, ${clock}`,
+          row: "B35",
+          // The other one is as wrong.
+          source: [
+            blob(Fault.status(429, {
+              headers: { "retry-after": at(2000 - skew * 1000), date: at(-skew * 1000) }
+            }))
+          ],
+          least: 1
+        }
+      ]
+    }),
+    {
+      name: "push: requests ended after 1 s",
+      row: "B37",
+      limit: 1000,
+      down: 1.5,
+      up: 1.5,
+      target: [upload(Fault.bandwidth(size * 0.6)).always()]
+    },
+    {
+      name: "pull: blob 503, always",
+      row: "B38",
+      source: [blob(Fault.status(503)).always()],
+      fails: true,
+      most: 9,
+      within: 30,
+      down: 0,
+      up: 0
+    },
+    {
+      name: "push: POST 503, always",
+      row: "B38",
+      target: [open(Fault.status(503)).always()],
+      fails: true,
+      most: 9,
+      within: 30,
+      up: 0
+    },
+    {
+      name: "push: manifest 503, always",
+      row: "B38",
+      target: [put(Fault.status(503)).always()],
+      fails: true,
+      most: 9,
+      within: 30
+    }
   ]
 }
 
-/** How many requests meet the faults of a case at least. */
-export const strikes = ({ source = [], target = [] }: Case): number =>
-  [...source, ...target].reduce((sum, { count }) => sum + (count === Infinity ? 1 : count), 0)
+/** What was seen of a case while it ran. */
+export interface Seen extends Wire.Wire {
+  /** How many requests met a fault. */
+  readonly struck: number
+  /** How many connections or requests were ended for their time. */
+  readonly ended?: number | undefined
+}
+
+/** Whether the case met what it is about: one that met nothing shows nothing. */
+export const hasMet = (
+  { idle, limit, mirror = [], most = Infinity, outage, relative, skew, source = [], target = [] }: Case,
+  seen: Seen
+): boolean => {
+  const strikes = [...mirror, ...source, ...target]
+    .reduce((sum, { count }) => sum + (count === Infinity ? 1 : count), 0)
+  return seen.struck >= strikes && seen.struck <= most &&
+    (outage === undefined || seen.failed > 0) &&
+    (idle === undefined && limit === undefined || seen.ended === undefined || seen.ended > 0) &&
+    (skew === undefined || strikes > 0 || seen.tokens > 0) &&
+    (relative === undefined || seen.relative > 0)
+}

@@ -15,9 +15,15 @@ export interface Wire {
   down: number
   up: number
   requests: number
+  /** How many requests had no reply. */
+  failed: number
+  /** How many replies led to a URL without a host. */
+  relative: number
+  /** How many tokens were asked for. */
+  tokens: number
 }
 
-export const make = (): Wire => ({ down: 0, up: 0, requests: 0 })
+export const make = (): Wire => ({ down: 0, up: 0, requests: 0, failed: 0, relative: 0, tokens: 0 })
 
 const size = 16 * 1024
 
@@ -37,6 +43,22 @@ export interface Outage {
   readonly after?: number
 }
 
+/** Has something run by a clock that is so many seconds ahead. */
+export const skewed = (seconds: number) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Clock.Clock, (clock) => {
+    const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() + seconds * 1000
+    const currentTimeNanosUnsafe = () => clock.currentTimeNanosUnsafe() + BigInt(seconds * 1e9)
+    return Effect.provideService(self, Clock.Clock, {
+      currentTimeMillisUnsafe,
+      currentTimeMillis: Effect.sync(currentTimeMillisUnsafe),
+      currentTimeNanosUnsafe,
+      currentTimeNanos: Effect.sync(currentTimeNanosUnsafe),
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      monotonicTimeNanos: clock.monotonicTimeNanos,
+      sleep: (duration) => clock.sleep(duration)
+    })
+  })
+
 export const layer = (
   wire: Wire,
   outage: Outage = { host: "nowhere", seconds: 0, code: "" }
@@ -45,6 +67,8 @@ export const layer = (
     HttpClient.HttpClient,
     Effect.gen(function*() {
       const client = yield* HttpClient.HttpClient
+      // What a client takes for the time is nobody else's.
+      const theirs = yield* Clock.Clock
       let answered = 0
       let start: number | undefined
       // In the pieces that a socket has, whatever those are that memory has.
@@ -71,15 +95,20 @@ export const layer = (
       return HttpClient.transform(client, (_, request) =>
         Effect.gen(function*() {
           wire.requests++
+          if (request.url.includes("/token")) wire.tokens++
           if (request.url.includes(outage.host) && answered++ >= (outage.after ?? 0)) {
             const now = yield* Clock.currentTimeMillis
             start ??= now
             if (now - start < outage.seconds * 1000) {
+              wire.failed++
               const cause = Object.assign(new Error(outage.code), { code: outage.code })
               return yield* new HttpClientError({ reason: new TransportError({ request, cause }) })
             }
           }
-          const response = yield* client.execute(counted(request))
+          const response = yield* Effect.provideService(client.execute(counted(request)), Clock.Clock, theirs).pipe(
+            Effect.tapError(() => Effect.sync(() => wire.failed++))
+          )
+          if (response.headers["location"]?.startsWith("/")) wire.relative++
           return request.method === "GET" && request.url.includes("/blobs/sha256:")
             // All of the response but its body.
             ? Object.create(response, { stream: { value: count("down")(response.stream) } })
