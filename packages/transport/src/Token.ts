@@ -19,6 +19,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
+import * as Refused from "./internal/refused.ts"
 import type { Realm } from "./Realm.ts"
 import { ProtocolViolation, type RegistryError } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
@@ -148,13 +149,13 @@ const read = Effect.fnUntraced(function*(
     return yield* violation("the token server leads elsewhere, where nothing is asked for")
   }
   if (response.status !== 200) {
-    const error = yield* Failure.fromResponse(method, url, response, {
+    const error = yield* Refused.fromResponse(method, url, response, {
       identified: wish.realm.isTrusted && wish.credential._tag !== "Anonymous",
       withheld: withheld(wish)
     })
     return yield* Failure.withoutChallenges(error)
   }
-  const token = parse(yield* Failure.readText(method, url, response, 128 * 1024), response.headers["date"])
+  const token = parse(yield* Refused.readText(response, 128 * 1024), response.headers["date"])
   return token ?? (yield* violation("the token server's reply holds no token"))
 })
 

@@ -27,6 +27,8 @@ import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
 import * as Mirrors from "./internal/mirrors.ts"
 import * as Pauses from "./internal/pauses.ts"
+import * as Refused from "./internal/refused.ts"
+import * as Secrets from "./internal/secrets.ts"
 import * as Mirror from "./Mirror.ts"
 import * as Origin from "./Origin.ts"
 import * as Realm from "./Realm.ts"
@@ -193,7 +195,7 @@ const make = Effect.gen(function*() {
     ).pipe(Effect.mapError(isKnown(hostname)))
     answered.add(hostname)
     const warning = response.headers["warning"]
-    if (warning !== undefined) yield* warn(host, warning)
+    if (warning !== undefined) yield* warn(host, Secrets.hide(response.request, warning))
     if (response.status === 429) yield* pauses.begin(origin, response)
     return response
   })
@@ -205,7 +207,7 @@ const make = Effect.gen(function*() {
     const response = yield* once(HttpClientRequest.get(url), origin)
     // Whatever else it says (some registries know no /v2/ at all), the requests themselves will tell.
     if (response.status >= 500 || response.status === 429) {
-      return yield* Effect.flatMap(Failure.fromResponse("GET", url, response, { identified: false }), Effect.fail)
+      return yield* Effect.flatMap(Refused.fromResponse("GET", url, response, { identified: false }), Effect.fail)
     }
     yield* ResponseBody.discard(response)
     const challenges = Challenge.parse(response.headers["www-authenticate"] ?? "")
@@ -284,7 +286,7 @@ const make = Effect.gen(function*() {
       const target = redirectOf(response)
       if (target === undefined) {
         if (response.status < 400) return response
-        const error = yield* Failure.fromResponse(request.method, next.url, response, {
+        const error = yield* Refused.fromResponse(request.method, next.url, response, {
           identified: sent?.identified ?? false,
           withheld: sent?.withheld
         })

@@ -6,9 +6,11 @@ import * as Credential from "@effect-oci/authn/Credential"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as AccessScope from "../src/AccessScope.ts"
@@ -353,6 +355,48 @@ describe("threats", { timeout: 60_000 }, () => {
       }))
   })
 
+  it.effect("A20 nor is a secret that a registry or a token server says again", () =>
+    Effect.gen(function*() {
+      const echo = ({ body, headers, url }: Internet.Seen, status: number) => {
+        const [, value = ""] = (headers["authorization"] ?? "").split(" ")
+        const message = [value, Result.getOrElse(Base64.decodeString(value), () => ""), body].join(" ")
+        const told = JSON.stringify({ errors: [{ code: "UNKNOWN", message, detail: { message } }] })
+        const quoted = JSON.stringify(message)
+        return reply(status, {
+          warning: `299 - ${quoted}`,
+          "www-authenticate": `Bearer realm="${url.origin}/token",error_description=${quoted}`
+        }, told)
+      }
+      const printed: Array<string> = []
+      for (const user of [...credentials, Credential.basic("ann", "canary-password\"+&")]) {
+        for (const status of [400, 401, 403, 404, 405, 500]) {
+          const basic = Internet.make((seen) =>
+            seen.headers["authorization"] === undefined
+              ? reply(401, { "www-authenticate": "Basic" })
+              : echo(seen, status)
+          )
+          const registries = [
+            basic,
+            registry((seen) => seen.url.pathname === manifest ? echo(seen, status) : undefined),
+            registry((seen) => seen.url.pathname === "/token" ? echo(seen, status) : undefined)
+          ]
+          for (const one of registries) {
+            yield* get().pipe(
+              Effect.catch((error) =>
+                Effect.sync(() => void printed.push(`${error.message} ${JSON.stringify(error)} ${error.hint}`))
+              ),
+              Effect.provide(transport(one, user)),
+              Effect.provideService(RetryPolicy.RetryPolicy, RetryPolicy.challenge),
+              Effect.provideService(Warning.OnWarning, ({ text }) => Effect.sync(() => void printed.push(text)))
+            )
+          }
+        }
+      }
+      assert.isAbove(printed.length, 60)
+      assert.isTrue(printed.some((text) => text.includes("…")))
+      for (const text of printed) assert.deepStrictEqual(secretsOf(text), [])
+    }))
+
   it.effect("A22 no header is made of a secret that holds a line break", () =>
     Effect.gen(function*() {
       for (const token of ["canary-token\r\nx-evil: 1", "canary token", "canary-token\u0000", "tökén"]) {
@@ -411,6 +455,69 @@ describe("threats", { timeout: 60_000 }, () => {
         assert.strictEqual(error.reason._tag, "ContentMismatch")
         assert.isAtMost(counted.bytes, 1024 * 1024 + slack)
       }))
+  })
+
+  describe("A48 a body that does not come is not waited for", () => {
+    /** Says something and then nothing more, or now and then a byte. */
+    const silent = (text: string, status: number) => {
+      let isSaid = false
+      return new Response(
+        new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            if (!isSaid) {
+              isSaid = true
+              controller.enqueue(new TextEncoder().encode(text))
+              return
+            }
+            return new Promise<void>((resume) => {
+              ticks.push(() => {
+                controller.enqueue(Uint8Array.of(0x20))
+                resume()
+              })
+            })
+          }
+        }, { highWaterMark: 0 }),
+        { status }
+      )
+    }
+    const ticks: Array<() => void> = []
+    const error = JSON.stringify({ errors: [{ code: "MANIFEST_UNKNOWN", message: "gone" }] })
+
+    /** Lets a byte come every so many seconds, for ten minutes; how long something took. */
+    const timed = Effect.fnUntraced(function*<A, E, R>(self: Effect.Effect<A, E, R>, every: number) {
+      ticks.length = 0
+      const fiber = yield* Effect.forkChild(self)
+      let seconds = 0
+      for (; seconds < 600 && fiber.pollUnsafe() === undefined; seconds++) {
+        for (let i = 0; i < 5; i++) yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+        if (seconds % every === 0) ticks.shift()?.()
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isDefined(fiber.pollUnsafe(), "still waiting after ten minutes")
+      return { result: yield* Fiber.join(fiber), seconds }
+    })
+
+    for (const every of [601, 20]) {
+      it.effect(`of an error, which says what had come, a byte every ${every} s`, () =>
+        Effect.gen(function*() {
+          const internet = registry(({ url }) => url.pathname === manifest ? silent(error, 404) : undefined)
+          const { result, seconds } = yield* timed(failing(internet), every)
+          assert.strictEqual(result.reason._tag, "NotFound")
+          assert.include(result.message, "MANIFEST_UNKNOWN: gone")
+          assert.isAtMost(seconds, 35)
+        }))
+
+      it.effect(`of a token server, a byte every ${every} s`, () =>
+        Effect.gen(function*() {
+          const internet = registry(({ url }) => url.pathname === "/token" ? silent("{", 200) : undefined)
+          const { result, seconds } = yield* timed(
+            Effect.provideService(failing(internet), RetryPolicy.RetryPolicy, RetryPolicy.challenge),
+            every
+          )
+          assert.deepInclude(result.reason, { _tag: "Unreachable", transient: true })
+          assert.isAtMost(seconds, 65)
+        }))
+    }
   })
 
   describe("A54 what a stranger sends is read in linear time", () => {

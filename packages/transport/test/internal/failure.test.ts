@@ -6,6 +6,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Challenge from "../../src/Challenge.ts"
 import * as Failure from "../../src/internal/failure.ts"
+import * as Refused from "../../src/internal/refused.ts"
 import { Unauthorized } from "../../src/RegistryError.ts"
 
 const url = "https://a.test/v2/app/manifests/1?sig=canary"
@@ -19,7 +20,7 @@ const failed = (
     readonly identified?: boolean
   } = {}
 ) =>
-  Failure.fromResponse(
+  Refused.fromResponse(
     "GET",
     url,
     HttpClientResponse.fromWeb(request, new Response(body, { status, headers })),
