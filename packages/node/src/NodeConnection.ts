@@ -4,18 +4,31 @@
  * @since 1.0.0
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 
+/**
+ * What cuts the connection of the request that is answered; that of Node's own server unless another one says so.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Cut = Context.Reference<((how: "reset" | "closed") => void) | undefined>(
+  "@effect-oci/node/NodeConnection/Cut",
+  { defaultValue: () => undefined }
+)
+
 const cut = (request: HttpServerRequest.HttpServerRequest, error: unknown) =>
-  Effect.sync(() => {
+  Effect.map(Cut, (cut) => {
+    const how = Predicate.hasProperty(error, "how") && error.how === "closed" ? "closed" : "reset"
+    if (cut !== undefined) return cut(how)
     const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
-    const closed = Predicate.hasProperty(error, "how") && error.how === "closed"
     // There is no such thing as a reset of what is below TLS.
-    if (closed || "encrypted" in socket) socket.destroy()
+    if (how === "closed" || "encrypted" in socket) socket.destroy()
     else socket.resetAndDestroy()
   })
 

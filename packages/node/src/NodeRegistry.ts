@@ -17,7 +17,6 @@ import * as Settings from "@effect-oci/registry/Settings"
 import { collecting, Storage, type StorageError } from "@effect-oci/registry/Storage"
 import * as Traffic from "@effect-oci/registry/Traffic"
 import * as Upstreams from "@effect-oci/registry/Upstreams"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
@@ -25,8 +24,7 @@ import type { ServeError } from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import { createServer } from "node:http"
-import { createServer as createTlsServer } from "node:https"
+import * as Server from "./internal/server.ts"
 import * as NodeConnection from "./NodeConnection.ts"
 import * as NodeHasher from "./NodeHasher.ts"
 import type * as SelfSigned from "./SelfSigned.ts"
@@ -114,22 +112,6 @@ const settingsOf = ({ answerFor = [], host = "127.0.0.1", settings, upstreams }:
   hosts: isLoopback(host) || answerFor.length > 0 ? [...loopback, host, ...answerFor] : undefined
 })
 
-const nodeServer = ({ connections = 4096, tls }: Options) => {
-  const limits = { maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 }
-  const node = tls === undefined
-    ? createServer(limits)
-    : createTlsServer({ ...limits, ...tls, handshakeTimeout: 10_000 })
-  // Node ends a request after 5 minutes, which a large upload takes; and idle connections after 5 seconds, so that clients
-  // find theirs closed.
-  node.requestTimeout = 0
-  node.headersTimeout = 10_000
-  node.keepAliveTimeout = 75_000
-  // Whoever reads nothing of what was sent for so long is gone.
-  node.timeout = 5 * 60_000
-  node.maxConnections = connections
-  return node
-}
-
 /** Answers: the registry, behind whoever lets in, with what goes wrong before it and whoever watches before all. */
 const answering = Effect.fnUntraced(function*(options: Options, storage: Storage["Service"]) {
   const { auth, faults = [], tell, upstreams } = options
@@ -186,14 +168,12 @@ export const serve = Effect.fn("NodeRegistry.serve")(function*(
     const { digest, repository, tag } = Reference.parseUnsafe(`localhost/${text}`, { defaultTag: "" })
     return Seed.put(storage, { repository: repository.path, tag, digest }, content)
   }, { discard: true })
-  const node = nodeServer(options)
-  const server = yield* NodeHttpServer.make(() => node, {
+  const server = yield* Server.make({
     host: options.host ?? "127.0.0.1",
     port: options.port ?? 0,
-    gracefulShutdownTimeout: "2 seconds"
+    tls: options.tls,
+    connections: options.connections ?? 4096
   })
-  // Runs once what goes on has had its time: a client that stalls is not waited for.
-  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
   yield* Effect.provideService(answering(options, storage), HttpServer.HttpServer, server)
   const { address } = server
   return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)

@@ -179,8 +179,8 @@ export const make = Effect.fnUntraced(function*(
     const heard = Stream.mapArray(source.value.fetch(descriptor), (chunks) => {
       for (const chunk of chunks) {
         if (last !== undefined) hear(last)
-        // It belongs to the source once the next one is pulled.
-        last = chunk.slice()
+        // It belongs to the source once the next one is pulled. And `slice` of a Node buffer does not copy.
+        last = new Uint8Array(chunk)
       }
       return chunks
     })

@@ -67,6 +67,17 @@ export const UploadLifetime = Context.Reference<Duration.Input>("@effect-oci/reg
 })
 
 /**
+ * Whether whoever reads bytes needs each chunk only until the next one is pulled, so that whoever gives them may use its
+ * memory again.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Lending = Context.Reference<boolean>("@effect-oci/registry/Storage/Lending", {
+  defaultValue: () => false
+})
+
+/**
  * Where a registry keeps its content. Repositories are named by their path.
  *
  * **Details**
@@ -89,7 +100,7 @@ export class Storage extends Context.Service<Storage, {
    */
   readonly findBlob: (digest: Digest.Digest) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /**
-   * The bytes from `start` up to, not with, `end`.
+   * The bytes from `start` up to, not with, `end`; under `Lending` a chunk may be valid until the next one is pulled only.
    */
   readonly readBlob: (digest: Digest.Digest, start: number, end: number) => Stream.Stream<Uint8Array, StorageError>
   /**
@@ -114,7 +125,7 @@ export class Storage extends Context.Service<Storage, {
   ) => Effect.Effect<Upload, StorageError>
   readonly upload: (repository: string, id: string) => Effect.Effect<Upload, StorageError>
   /**
-   * Adds bytes at `at`, which has to be the upload's size. What arrived before a failure is kept. The latest to add is the
+   * Adds bytes at `at`, which has to be the upload's size; a chunk is valid until the next one is pulled. What arrived before a failure is kept. The latest to add is the
    * only one: whoever was adding before, over a connection that may be dead, fails with `OutOfOrder`.
    */
   readonly append: <E>(

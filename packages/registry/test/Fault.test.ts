@@ -10,6 +10,7 @@ import * as FakeRegistry from "../src/FakeRegistry.ts"
 import * as Fault from "../src/Fault.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
+import { Storage } from "../src/Storage.ts"
 import { digestOf, encode, sendTo } from "./registry.ts"
 
 const text = "hello world"
@@ -250,6 +251,19 @@ describe("Fault", () => {
         assert.strictEqual(yield* textOf(blob), text)
       }).pipe(Effect.provide(layer)))
   })
+
+  it.effect("corrupts no storage of Node buffers either", () =>
+    Effect.gen(function*() {
+      const stored = Buffer.from(text)
+      const storage = { ...(yield* MemoryStorage.make), readBlob: () => Stream.succeed(stored) }
+      const send = sendTo(Fault.guard(
+        Effect.provideService(RegistryServer.app, Storage, storage),
+        Fault.plan(Fault.corrupt(6).on("GET"))
+      ))
+      yield* send("POST", `/v2/a/blobs/uploads/?digest=${digestOf(text)}`, { body: encode(text) })
+      assert.strictEqual((yield* send("GET", `/v2/a/blobs/${digestOf(text)}`)).text, "hello vorld")
+      assert.strictEqual(stored.toString(), text)
+    }))
 
   describe("trickle", () => {
     it.effect("lets the rest come a byte at a time", () =>

@@ -230,6 +230,21 @@ describe("PullThrough", () => {
       assert.strictEqual(size, 2000)
     }))
 
+  it.effect("gives on what a source that lends a Node buffer has said, not what it says next", () =>
+    Effect.gen(function*() {
+      const buffer = Buffer.alloc(1000)
+      const { layer, send } = yield* proxied((source) => ({
+        ...source,
+        fetch: (descriptor) =>
+          Stream.map(inPieces(source.fetch(descriptor)), (chunk) => {
+            chunk.forEach((byte, at) => buffer[at] = byte)
+            return buffer.subarray(0, chunk.length)
+          })
+      }), 20_000)
+      yield* send("GET", "/v2/a/manifests/1")
+      assert.deepStrictEqual((yield* send(...get(layer.descriptor.digest))).bytes, layer.bytes)
+    }))
+
   it.effect("waits for no client, and keeps nothing from a slow one", () =>
     Effect.gen(function*() {
       const { cached, layer, send, storage } = yield* proxied((source) => ({

@@ -20,6 +20,8 @@ export interface Connection {
   /** Writes; the bytes may be reused once `done` was called. Failures are told to whoever reads as well. */
   readonly write: (parts: ReadonlyArray<Uint8Array | string>, done: (error?: Error | null) => void) => void
   readonly used: () => void
+  /** Reads into a small buffer again, from the next read but one on at the latest. */
+  readonly shrink: () => void
   readonly destroy: () => void
   /** Closes it and has the kernel forget what it has not sent, where it can: whoever refused the rest is not sent it. */
   readonly abort: () => void
@@ -30,6 +32,125 @@ const firstSize = 16 * 1024
 /** Large enough that a blob costs few turns of the loop, small enough for the caches of the processor. */
 const largestSize = 512 * 1024
 
+/** How much more than their first buffers connections may have, all together. */
+export interface Room {
+  free: number
+}
+
+/** What a socket is made to read with. */
+export interface Reading {
+  readonly buffer: () => Uint8Array
+  /** Whether to go on. */
+  readonly callback: (length: number, bytes: Uint8Array) => boolean
+}
+
+/** Makes a connection of a socket that `make` makes; tells `ended` of its end, or of what ended it. */
+const over = (
+  make: (reading: Reading) => net.Socket,
+  room: Room,
+  /** TLS goes on with the records that it has, wanted or not: they must not stand where a chunk is lent, and are kept. */
+  isTls: boolean,
+  ended: (error: Error | undefined) => void
+): { readonly socket: net.Socket; readonly connection: Connection } => {
+  // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
+  let buffer: Uint8Array = new Uint8Array(firstSize)
+  let other = buffer
+  const kept: Array<Uint8Array> = []
+  let reader: ((event: Event) => void) | undefined
+  let end: { readonly error: Error | undefined } | undefined
+  let isFresh = true
+
+  const tellReader = (event: Event): void => {
+    const tell = reader
+    reader = undefined
+    tell?.(event)
+  }
+  // The one before stays whoever's it was lent to.
+  const resize = (size: number): void => {
+    room.free -= size - buffer.length
+    buffer = new Uint8Array(size)
+  }
+  const shrink = (): void => {
+    if (buffer.length > firstSize) resize(firstSize)
+  }
+  const finish = (error: Error | undefined): void => {
+    if (end !== undefined) return
+    end = { error }
+    shrink()
+    ended(error)
+    tellReader(error)
+  }
+
+  const socket = make({
+    buffer: () => buffer,
+    callback: (length, bytes) => {
+      if (reader === undefined) {
+        if (isTls) kept.push(bytes.slice(0, length))
+        // Bytes that nobody asked for stand where the next message will be looked for.
+        else socket.destroy(closed("bytes came that belong to nothing"))
+        return false
+      }
+      // What was full was too small.
+      if (bytes === buffer && length === bytes.length && length < largestSize) {
+        const size = Math.min(4 * length, largestSize)
+        if (size - length <= room.free) resize(size)
+      }
+      tellReader(bytes.subarray(0, length))
+      if (isTls && reader === undefined && bytes === buffer) {
+        buffer = other.length === bytes.length && other !== bytes ? other : new Uint8Array(bytes.length)
+        other = bytes
+      }
+      return reader !== undefined
+    }
+  })
+  socket.on("error", finish)
+  socket.on("end", () => finish(undefined))
+  socket.on("close", () => finish(closed("the connection was closed")))
+
+  return {
+    socket,
+    connection: {
+      isFresh: () => isFresh,
+      isAlive: () => end === undefined && !socket.destroyed && kept.length === 0,
+      read: (next) => {
+        const first = kept.shift()
+        if (first !== undefined) return next(first)
+        if (end !== undefined) return next(end.error)
+        reader = next
+        socket.resume()
+      },
+      unread: () => {
+        reader = undefined
+      },
+      write: (parts, done) => {
+        if (end !== undefined || socket.destroyed) return done(closed("the connection was closed"))
+        if (parts.length === 1) {
+          return void socket.write(parts[0]!, typeof parts[0] === "string" ? "latin1" : undefined, done)
+        }
+        socket.cork()
+        for (let i = 0; i < parts.length; i++) {
+          const part = parts[i]!
+          socket.write(part, typeof part === "string" ? "latin1" : undefined, i === parts.length - 1 ? done : undefined)
+        }
+        socket.uncork()
+      },
+      used: () => {
+        isFresh = false
+      },
+      shrink,
+      destroy: () => {
+        reader = undefined
+        socket.destroy()
+      },
+      abort: () => {
+        reader = undefined
+        if (socket instanceof tls.TLSSocket) socket.destroy()
+        else socket.resetAndDestroy()
+      }
+    }
+  }
+}
+
 export interface Options {
   /** In milliseconds. */
   readonly connectTimeout: number
@@ -38,129 +159,92 @@ export interface Options {
   readonly tls: (host: string) => tls.ConnectionOptions
 }
 
+/** A pool has a limit of its own. */
+const unlimited: Room = { free: Infinity }
+
 /** Connects, and tells when it is connected. Gives what stops it. */
 export const open = (
   url: URL,
   options: Options,
   tell: (connected: Connection | Error) => void
 ): () => void => {
-  // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
-  let buffer: Uint8Array = new Uint8Array(firstSize)
-  // TLS goes on with the records that it has, wanted or not: they must not stand where a chunk is lent, and are kept.
-  const isTls = url.protocol === "https:"
-  let other = buffer
-  const kept: Array<Uint8Array> = []
-  let reader: ((event: Event) => void) | undefined
-  let end: { readonly error: Error | undefined } | undefined
-  let isFresh = true
-  let isOpen = false
-
-  const tellReader = (event: Event): void => {
-    const tell = reader
-    reader = undefined
-    tell?.(event)
-  }
-  const finish = (error: Error | undefined): void => {
-    if (end !== undefined) return
-    end = { error }
+  let isSettled = false
+  const settle = (connected: Connection | Error): void => {
+    if (isSettled) return
+    isSettled = true
     clearTimeout(timer)
-    if (!isOpen) return tell(error ?? closed("the connection was closed before it was made"))
-    tellReader(error)
+    tell(connected)
   }
-
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
   // An address of IPv6 has brackets in a URL, and nowhere else.
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname
-  const to = {
-    host,
-    port,
-    lookup: options.lookup,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
-    onread: {
-      buffer: () => buffer,
-      callback: (length: number, bytes: Uint8Array) => {
-        if (reader === undefined) {
-          if (isTls) kept.push(bytes.slice(0, length))
-          // Bytes that nobody asked for stand where the next reply will be looked for.
-          else socket.destroy(closed("bytes came that belong to no reply"))
-          return false
-        }
-        tellReader(bytes.subarray(0, length))
-        // What was full was too small. The one before stays whoever's it was lent to.
-        if (length === bytes.length && length < largestSize) buffer = new Uint8Array(Math.min(4 * length, largestSize))
-        else if (isTls && reader === undefined) {
-          buffer = other.length === bytes.length && other !== bytes ? other : new Uint8Array(bytes.length)
-          other = bytes
-        }
-        return reader !== undefined
+  const { connection, socket } = over(
+    (onread) => {
+      const to = {
+        host,
+        port,
+        lookup: options.lookup,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+        onread
       }
-    }
-  }
-  const socket = isTls
-    ? tls.connect({
-      ALPNProtocols: ["http/1.1"],
-      ...(net.isIP(host) === 0 ? { servername: host } : {}),
-      ...options.tls(url.host),
-      ...to
-    })
-    : net.connect(to)
-
-  const connection: Connection = {
-    isFresh: () => isFresh,
-    isAlive: () => end === undefined && !socket.destroyed && kept.length === 0,
-    read: (next) => {
-      const first = kept.shift()
-      if (first !== undefined) return next(first)
-      if (end !== undefined) return next(end.error)
-      reader = next
-      socket.resume()
+      return url.protocol === "https:"
+        ? tls.connect({
+          ALPNProtocols: ["http/1.1"],
+          ...(net.isIP(host) === 0 ? { servername: host } : {}),
+          ...options.tls(url.host),
+          ...to
+        })
+        : net.connect(to)
     },
-    unread: () => {
-      reader = undefined
-    },
-    write: (parts, done) => {
-      if (end !== undefined || socket.destroyed) return done(closed("the connection was closed"))
-      if (parts.length === 1) {
-        return void socket.write(parts[0]!, typeof parts[0] === "string" ? "latin1" : undefined, done)
-      }
-      socket.cork()
-      for (let i = 0; i < parts.length; i++) {
-        const part = parts[i]!
-        socket.write(part, typeof part === "string" ? "latin1" : undefined, i === parts.length - 1 ? done : undefined)
-      }
-      socket.uncork()
-    },
-    used: () => {
-      isFresh = false
-    },
-    destroy: () => {
-      reader = undefined
-      socket.destroy()
-    },
-    abort: () => {
-      reader = undefined
-      if (socket instanceof tls.TLSSocket) socket.destroy()
-      else socket.resetAndDestroy()
-    }
-  }
-
+    unlimited,
+    url.protocol === "https:",
+    (error) => settle(error ?? closed("the connection was closed before it was made"))
+  )
   const timer = setTimeout(
     () => socket.destroy(new WireError("ETIMEDOUT", `no connection to ${url.host} in ${options.connectTimeout} ms`)),
     options.connectTimeout
   )
-  socket.once(isTls ? "secureConnect" : "connect", () => {
-    clearTimeout(timer)
-    isOpen = true
-    tell(connection)
-  })
-  socket.on("error", finish)
-  socket.on("end", () => finish(undefined))
-  socket.on("close", () => finish(closed("the connection was closed")))
+  socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => settle(connection))
   return () => {
-    end ??= { error: undefined }
+    isSettled = true
     clearTimeout(timer)
     socket.destroy()
   }
+}
+
+/**
+ * Takes over a socket that a server has accepted and that has not been read from. One in clear is read as those are that this
+ * side has opened; one of TLS, or of another engine than Node's, gives new memory for each read.
+ */
+export const accept = (
+  accepted: net.Socket,
+  room: Room,
+  ended: (error: Error | undefined) => void
+): { readonly socket: net.Socket; readonly connection: Connection } => {
+  // There is no option of a server for how its sockets read, so that one is made anew of what it has of the system.
+  const inner = accepted as { _handle?: { readonly useUserBuffer?: unknown } | null }
+  const handle = inner._handle
+  if (accepted instanceof tls.TLSSocket || typeof handle?.useUserBuffer !== "function") {
+    return over(
+      ({ callback }) =>
+        accepted.on("data", (bytes: Buffer) => {
+          if (!callback(bytes.length, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length))) accepted.pause()
+        }).pause(),
+      room,
+      false,
+      ended
+    )
+  }
+  inner._handle = null
+  const made = over(
+    (onread) => new net.Socket({ handle, onread, readable: true, writable: true } as net.SocketConstructorOpts),
+    room,
+    false,
+    ended
+  )
+  // By the first one the server counts.
+  made.socket.once("close", () => accepted.destroy())
+  return made
 }

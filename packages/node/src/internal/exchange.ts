@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts"
 import * as Framing from "./framing.ts"
 import * as Head from "./head.ts"
 import { paced } from "./paced.ts"
-import { closed, WireError } from "./wire.ts"
+import { closed, control, token, WireError } from "./wire.ts"
 
 /** A head and what it announces, the bytes that came with it, and whether all of the request had been sent by then. */
 export interface Answered {
@@ -28,11 +28,6 @@ export class Broken {
     this.isStale = isStale
   }
 }
-
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// What would end a line, and with it begin another header or request.
-// eslint-disable-next-line no-control-regex
-const control = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/
 
 // Said by the framing itself.
 const own = new Set(["host", "connection", "content-length", "transfer-encoding"])

@@ -1,7 +1,7 @@
 /**
- * Where the body of a reply ends (RFC 9112, sections 6 and 7), found out while its bytes pass.
+ * Where the body of a message ends (RFC 9112, sections 6 and 7), found out while its bytes pass.
  */
-import type { Head } from "./head.ts"
+import type { Head, Request } from "./head.ts"
 import { closed, malformed, type WireError } from "./wire.ts"
 
 /** The framing of one body. */
@@ -16,7 +16,7 @@ export interface Framing {
   readonly ended: () => WireError | undefined
 }
 
-const early = () => closed("the connection was closed before the reply ended")
+const early = () => closed("the connection was closed before the body ended")
 
 const counted = (size: number): Framing => {
   let left = size
@@ -113,14 +113,27 @@ const chunked = (): Framing => {
   }
 }
 
-/** The framing that a head announces. */
-export const of = (method: string, { headers, status }: Head): Framing => {
+/** What a head says of the body, where no two readers could take it differently. */
+const announced = (headers: Head["headers"]) => {
   const coding = headers["transfer-encoding"]
   const length = headers["content-length"]
   if (coding !== undefined && length !== undefined) throw malformed("both a length and a transfer coding")
   if (coding !== undefined && coding.toLowerCase() !== "chunked") throw malformed("an unknown transfer coding")
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw malformed("a length that is no number")
+  return { isChunked: coding !== undefined, length: length === undefined ? undefined : Number(length) }
+}
+
+/** The framing that the head of a reply announces. */
+export const of = (method: string, { headers, status }: Head): Framing => {
+  const { isChunked, length } = announced(headers)
   if (method === "HEAD" || status === 204 || status === 304) return counted(0)
-  if (coding !== undefined) return chunked()
-  return length === undefined ? untilClosed() : counted(Number(length))
+  if (isChunked) return chunked()
+  return length === undefined ? untilClosed() : counted(length)
+}
+
+/** The framing that the head of a request announces: where it says nothing there is no body. */
+export const ofRequest = ({ headers, isOld }: Request): Framing => {
+  const { isChunked, length = 0 } = announced(headers)
+  if (isChunked && isOld) throw malformed("a transfer coding of HTTP/1.0")
+  return isChunked ? chunked() : counted(length)
 }

@@ -12,7 +12,12 @@ export class WireError extends Error {
 }
 
 /** Bytes that are not HTTP/1.1. The code begins as those of Node's parser do: trying again does not help. */
-export const malformed = (detail: string): WireError => new WireError("HPE_INVALID", `malformed reply: ${detail}`)
+export const malformed = (detail: string): WireError => new WireError("HPE_INVALID", `malformed HTTP: ${detail}`)
 
 /** The other side went away. */
 export const closed = (detail: string): WireError => new WireError("ECONNRESET", detail)
+
+export const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// What would end a line, and with it begin another header or message.
+// eslint-disable-next-line no-control-regex
+export const control = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/

@@ -67,7 +67,8 @@ export const corrupt = (reply: Reply, at: number): Reply =>
         const position = left
         left -= chunk.length
         if (position < 0 || position >= chunk.length) return chunk
-        const changed = chunk.slice()
+        // `slice` of a Node buffer would change what is stored.
+        const changed = new Uint8Array(chunk)
         changed[position]! ^= 1
         return changed
       })

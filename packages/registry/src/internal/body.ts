@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Stream from "effect/Stream"
 import { Settings } from "../Settings.ts"
+import { Lending } from "../Storage.ts"
 import * as Reply from "./reply.ts"
 
 /** A body that broke off or that has not the length it was said to have, or one that takes too long. */
@@ -41,10 +42,13 @@ const paced = (bytes: Stream.Stream<Uint8Array, Broken>): Stream.Stream<Uint8Arr
       })
     }))
 
-/** Not every way in counts what arrives, so it is counted here: half a manifest may still be JSON. */
+/**
+ * The bytes, each chunk valid until the next one is pulled. Not every way in counts what arrives, so it is counted here: half a manifest may
+ * still be JSON.
+ */
 export const stream = (request: HttpServerRequest.HttpServerRequest): Stream.Stream<Uint8Array, Broken> =>
   Stream.suspend(() => {
-    const bytes = paced(Stream.mapError(request.stream, () => ended))
+    const bytes = paced(Stream.mapError(Stream.provideService(request.stream, Lending, true), () => ended))
     const header = request.headers["content-length"]
     if (header === undefined || request.headers["transfer-encoding"] !== undefined) return bytes
     const length = Number(header)

@@ -1,0 +1,159 @@
+/**
+ * An `HttpServer` for HTTP/1.1 over `node:net` and `node:tls`, whose requests are read as replies are by the client's lane:
+ * into one buffer a connection, again and again. It serves what a registry answers: no upgrades, no cookies, no forms.
+ */
+import { Lending } from "@effect-oci/registry/Storage"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpServer from "effect/http/HttpServer"
+import { ClientAbort, ServeError } from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as UrlParams from "effect/http/UrlParams"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as net from "node:net"
+import * as tls from "node:tls"
+import { Cut } from "../NodeConnection.ts"
+import type { Pair } from "../SelfSigned.ts"
+import * as Answer from "./answer.ts"
+import type { Body } from "./body.ts"
+import * as Served from "./served.ts"
+
+export interface Options {
+  readonly host: string
+  readonly port: number
+  readonly tls: Pair | undefined
+  /** How many connections there are at a time; further ones are closed. */
+  readonly connections: number
+  /** In milliseconds: how long a head may take. */
+  readonly headTimeout?: number | undefined
+  /** In milliseconds: how long a connection is kept for the next request. Clients find theirs closed where it is short. */
+  readonly keepAlive?: number | undefined
+}
+
+/** What all large buffers may have together; connections beyond do with small ones. */
+const room = 32 * 1024 * 1024
+/** Whoever reads nothing of what was sent for so long is gone. */
+const timeout = 5 * 60_000
+/** How long requests have to finish when the server stops. */
+const patience = 2000
+
+const listen = (server: net.Server, { host, port }: Options) =>
+  Effect.callback<net.AddressInfo, ServeError>((resume) => {
+    const failed = (cause: Error) => resume(Effect.fail(new ServeError({ cause })))
+    server.once("error", failed)
+    server.listen({ host, port }, () => {
+      server.off("error", failed)
+      server.on("error", () => {})
+      resume(Effect.succeed(server.address() as net.AddressInfo))
+    })
+  })
+
+/** Chunks that are whoever's who asked for them, unless a loan will do. */
+const streamOf = (body: Body): Stream.Stream<Uint8Array, Error> => {
+  const lent = Stream.ensuring(Stream.fromPull(Effect.succeed(body.pull)), Effect.sync(body.close))
+  return Stream.unwrap(Effect.map(Lending, (isLent) => isLent ? lent : Stream.map(lent, (chunk) => chunk.slice())))
+}
+
+const requestOf = ({ address, body, head }: Served.Asked): HttpServerRequest.HttpServerRequest =>
+  HttpServerRequest.fromClientRequest(HttpClientRequest.makeWith(
+    head.method,
+    `http://${head.headers["host"] ?? "localhost"}${head.target}`,
+    UrlParams.empty,
+    Option.none(),
+    Headers.fromRecordUnsafe(head.headers),
+    body === undefined ? HttpBody.empty : HttpBody.stream(streamOf(body))
+  )).modify({ url: head.target, remoteAddress: Option.fromUndefinedOr(address) })
+
+/** Listens, and serves until the scope is closed: what is asked by then is answered, for up to two seconds. */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<HttpServer.HttpServer["Service"], ServeError, Scope.Scope> {
+  const { headTimeout = 10_000, keepAlive = 75_000 } = options
+  const server = options.tls === undefined
+    ? net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true })
+    : tls.createServer({ ...options.tls, ALPNProtocols: ["http/1.1"], handshakeTimeout: headTimeout, noDelay: true })
+  server.maxConnections = options.connections
+  const address = yield* Effect.acquireRelease(
+    listen(server, options),
+    () => Effect.sync(() => server.close())
+  )
+  const all = new Set<Served.Served>()
+
+  const stop = Effect.callback<void>((resume) => {
+    server.close()
+    for (const served of all) served.finish()
+    const check = () => {
+      if (all.size === 0) resume(Effect.void)
+    }
+    const timer = setInterval(check, 10)
+    check()
+    return Effect.sync(() => clearInterval(timer))
+  }).pipe(
+    Effect.timeoutOption(patience),
+    Effect.andThen(Effect.sync(() => {
+      for (const served of all) served.destroy()
+    }))
+  )
+
+  return HttpServer.make({
+    address: yield* Effect.mapError(
+      Effect.fromResult(NetAddress.inetAddressFromIpString(address.address, address.port)),
+      (cause) => new ServeError({ cause })
+    ),
+    serve: Effect.fnUntraced(function*(app, middleware) {
+      const scope = Scope.forkUnsafe(yield* Effect.scope, "parallel")
+      const context = yield* Effect.context<never>()
+      const parent = yield* Effect.fiberId
+      const asked = new WeakMap<HttpServerRequest.HttpServerRequest, Served.Asked>()
+      const handled = HttpEffect.toHandled(
+        app,
+        (request, response) => Answer.send(asked.get(request)!, response),
+        middleware
+      )
+      const answer: Served.Options["answer"] = (asking, done) => {
+        const request = requestOf(asking)
+        asked.set(request, asking)
+        const fiber = Fiber.runIn(
+          Effect.runForkWith(
+            context.pipe(
+              Context.add(HttpServerRequest.HttpServerRequest, request),
+              Context.add(Cut, asking.cut)
+            )
+          )(handled),
+          scope
+        )
+        fiber.addObserver(done)
+        return () => fiber.interruptUnsafe(parent, ClientAbort.annotation)
+      }
+      const served: Served.Options = {
+        room: { free: room },
+        headTimeout,
+        keepAlive,
+        timeout,
+        answer,
+        ended: (served) => all.delete(served)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          server.on(options.tls === undefined ? "connection" : "secureConnection", (socket: net.Socket) => {
+            all.add(Served.make(socket, served))
+          })
+          server.on("tlsClientError", (_, socket: net.Socket) => socket.destroy())
+          return setInterval(() => {
+            const now = performance.now()
+            for (const served of all) served.tick(now)
+          }, 500)
+        }),
+        (timer) => Effect.andThen(stop, Effect.sync(() => clearInterval(timer)))
+      )
+    })
+  })
+})
