@@ -64,6 +64,7 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
     case "Rejected":
     case "NoCredentials":
     case "InternalAddress":
+    case "Blocked":
       return new Refused({ detail: error.message })
     case "Unsupported":
       return new Unsupported({ detail: error.message })

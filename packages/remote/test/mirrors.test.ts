@@ -193,4 +193,77 @@ describe("mirrors", { timeout: 60_000 }, () => {
       assert.deepStrictEqual(hosts, ["registry.test"])
       assert.strictEqual(waits.length, 0)
     }).pipe(Effect.provide(program([{ of: "registry.test", at: "nowhere.test" }]))))
+
+  describe("what stands in the place of a registry", () => {
+    const moved = { of: "registry.test", at: "one.test/cache", isInstead: true }
+
+    it.effect("is asked for all that is read, after the mirrors, and the registry for nothing", () =>
+      Effect.gen(function*() {
+        const { hosts } = yield* copied(Fault.status(503).on("*", "/acme/").at("two.test").always())
+        assert.deepStrictEqual(hosts, ["two.test", "one.test"])
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        for (const tag of ["2", "3", "4"]) yield* remote.tag(`one.test/cache/acme/app:1`, tag)
+        const before = (yield* fake.requests).length
+        const tags = yield* Stream.runCollect(remote.list("registry.test/acme/app", { pageSize: 2 }))
+        assert.deepStrictEqual(tags, ["1", "2", "3", "4"])
+        yield* Stream.runDrain(remote.referrers(from))
+        const made = (yield* fake.requests).slice(before)
+        assert.deepStrictEqual([...new Set(made.map(({ host }) => host))], ["one.test"])
+        assert.isTrue(made.every(({ headers }) => headers["authorization"] === undefined))
+      }).pipe(Effect.provide(program([two, moved]))))
+
+    it.effect("is waited for as the registry is, and fails as it does", () =>
+      Effect.gen(function*() {
+        yield* copied(Fault.status(503).on("GET", "/blobs/").at("one.test").times(3))
+        const remote = yield* Remote.Remote
+        const error = yield* Effect.flip(remote.get("registry.test/acme/app:none"))
+        assert.strictEqual(error._tag === "ContentError" && error.reason._tag, "NotFound")
+        assert.include(String(error.cause), "https://one.test/v2/cache/acme/app/manifests/none")
+      }).pipe(Effect.provide(program([moved]))))
+
+    it.effect("is not written to", () =>
+      Effect.gen(function*() {
+        yield* seeded
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        const before = (yield* fake.requests).length
+        yield* Registries.patiently(remote.copy("two.test/acme/app:1", "registry.test/other/app:1"))
+        const written = (yield* fake.requests).slice(before).filter(({ method }) => !["GET", "HEAD"].includes(method))
+        assert.deepStrictEqual([...new Set(written.map(({ host }) => host))], ["registry.test"])
+        assert.deepStrictEqual(yield* fake.tags("registry.test/other/app"), ["1"])
+      }).pipe(Effect.provide(program([moved]))))
+
+    it.effect("may be blocked itself", () =>
+      Effect.gen(function*() {
+        const remote = yield* Remote.Remote
+        const error = yield* Effect.flip(remote.head(from))
+        assert.include(error.message, "one.test/cache/acme/app is blocked by the test")
+      }).pipe(Effect.provide(program([moved, { of: "one.test/cache", blocked: "the test" }]))))
+  })
+
+  it.effect("of what is blocked are not asked either, nor is anybody for anything", () =>
+    Effect.gen(function*() {
+      const remote = yield* Remote.Remote
+      const fake = yield* FakeRegistry.FakeRegistry
+      yield* fake.seed("two.test/app:1", FakeImage.image())
+      const failures = [
+        yield* Effect.flip(remote.head("registry.test/evil/app:1")),
+        yield* Effect.flip(remote.copy("two.test/app:1", "registry.test/evil/app:1")),
+        yield* Effect.flip(Stream.runDrain(remote.list("registry.test/evil/app"))),
+        yield* Effect.flip(Stream.runDrain(remote.catalog("blocked.test")))
+      ]
+      for (const error of failures) assert.include(error.message, "is blocked by /etc/x.conf")
+      const [head] = failures
+      assert.strictEqual(head?._tag === "ContentError" && head.reason._tag, "Refused")
+      assert.isTrue((yield* fake.requests).every(({ host }) => host === "two.test"))
+      yield* fake.seed("registry.test/good/app:1", FakeImage.image())
+      yield* remote.head("registry.test/good/app:1")
+    }).pipe(Effect.provide(program([
+      { of: "registry.test/evil", blocked: "/etc/x.conf" },
+      { of: "registry.test/evil", at: "two.test" },
+      { of: "*.test", at: "two.test" },
+      { of: "registry.test" },
+      { of: "blocked.test", blocked: "/etc/x.conf" }
+    ]))))
 })

@@ -111,9 +111,16 @@ export const parseDaemon = (bytes: Uint8Array): Result.Result<RegistriesConf.Reg
   const parsed = Json.parse(bytes, "daemon.json")
   if (Result.isFailure(parsed)) return Result.fail(parsed.failure.message)
   const json = Json.isObject(parsed.success) ? parsed.success : {}
-  const mirrors = strings(json["registry-mirrors"]).flatMap((text) => URL.parse(text) ?? [])
+  const texts = strings(json["registry-mirrors"])
+  const mirrors = texts.flatMap((text) => URL.parse(text) ?? [])
+  const of = "docker.io"
   return Result.succeed({
-    mirrors: mirrors.map(({ host, pathname }) => ({ of: "docker.io", at: host + pathname.replace(/\/+$/, "") })),
+    entries: mirrors.length === 0 ? [] : [{
+      of,
+      rules: mirrors.map(({ host, pathname }) => ({ of, at: host + pathname.replace(/\/+$/, "") }))
+    }],
+    wrong: texts.filter((text) => !URL.canParse(text))
+      .map((text) => `registry-mirrors: ${JSON.stringify(text)} is not a URL`),
     origins: [
       ...mirrors.filter(({ protocol }) => protocol === "http:")
         .map(({ host }) => [host, { plainHttp: true }] as const),
@@ -133,8 +140,15 @@ const readWith = Effect.fnUntraced(function*(
   const bytes = yield* orNothing(fs.readFile(file))
   const parsed = bytes === undefined ? undefined : parse(bytes)
   if (parsed === undefined) return undefined
-  if (Result.isSuccess(parsed)) return parsed.success
-  return yield* Effect.as(Effect.logWarning(`${file} is left out: ${parsed.failure}`), undefined)
+  if (Result.isFailure(parsed)) {
+    return yield* Effect.as(Effect.logWarning(`${file} is left out: ${parsed.failure}`), undefined)
+  }
+  const { entries, origins, wrong } = parsed.success
+  for (const what of wrong) yield* Effect.logWarning(`${file}: ${what}; it is left out`)
+  // Whoever is refused is told where to look.
+  const named = ({ blocked, ...rule }: Mirror.Rule): Mirror.Rule =>
+    blocked === undefined ? rule : { ...rule, blocked: `${file}, ${blocked}` }
+  return { origins, entries: entries.map(({ of, rules }) => ({ of, rules: rules.map(named) })) }
 })
 
 const parseConf = (bytes: Uint8Array) => RegistriesConf.parse(new TextDecoder().decode(bytes))
@@ -152,7 +166,7 @@ export const configured = Effect.gen(function*() {
   const own = Option.getOrUndefined(yield* home)
   const named = Option.getOrUndefined(yield* Config.option(Config.NonEmptyString("CONTAINERS_REGISTRIES_CONF")))
   const folders = ["/etc", ...(own === undefined ? [] : [path.join(own, ".config")])]
-  const read: Array<RegistriesConf.RegistriesConf | undefined> = []
+  const read: Array<Omit<RegistriesConf.RegistriesConf, "wrong"> | undefined> = []
   const daemons = [...folders.map((folder) => path.join(folder, "docker")), ...(own ? [path.join(own, ".docker")] : [])]
   for (const folder of daemons) read.push(yield* readWith(path.join(folder, "daemon.json"), parseDaemon))
   // The user's file, or one that is named, stands in place of the machine's.
@@ -173,7 +187,7 @@ export const configured = Effect.gen(function*() {
   const mirrors = new Map<string, ReadonlyArray<Mirror.Rule>>()
   const origins: Array<readonly [string, Origin.Origin]> = []
   for (const conf of read.filter((conf) => conf !== undefined)) {
-    for (const { of } of conf.mirrors) mirrors.set(of, conf.mirrors.filter((rule) => rule.of === of))
+    for (const { of, rules } of conf.entries) mirrors.set(of, rules)
     origins.push(...conf.origins)
   }
   return { origins: Origin.fromEntries(origins), mirrors: [...mirrors.values()].flat() }

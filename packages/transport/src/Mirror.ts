@@ -3,12 +3,13 @@
  *
  * **Details**
  *
- * What is read of a repository with mirrors is asked of each of them in turn, then of the registry itself. A mirror has a
- * name of its own, and so credentials of its own, or none: those of the registry never go there. It is written to nowhere
- * but at the registry.
+ * What is read of a repository with mirrors is asked of each of them in turn, then of the registry itself or what stands in its
+ * place. A mirror has a name of its own, and so credentials of its own, or none: those of the registry never go there. It is
+ * written to nowhere but at the registry.
  *
  * @since 1.0.0
  */
+import type * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
@@ -29,13 +30,34 @@ export interface Mirror {
 }
 
 /**
- * The mirrors of a repository, in the order in which they are asked, for what is named by a tag or by its digest.
+ * Where a repository is read.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Places {
+  /**
+   * Asked in this order, before the registry itself.
+   */
+  readonly mirrors: ReadonlyArray<Mirror>
+  /**
+   * What is asked in place of the registry itself.
+   */
+  readonly instead?: Mirror | undefined
+  /**
+   * Who says that nobody is asked for it.
+   */
+  readonly blocked?: string | undefined
+}
+
+/**
+ * The places of a repository, for what is named by a tag or by its digest; of a registry as a whole, whether it is blocked.
  *
  * @category models
  * @since 1.0.0
  */
 export interface Lookup {
-  (repository: Repository.Repository, by: "tag" | "digest"): ReadonlyArray<Mirror>
+  (resource: Repository.Repository | Registry.Registry, by: "tag" | "digest"): Places
 }
 
 /**
@@ -45,24 +67,30 @@ export interface Lookup {
  * @since 1.0.0
  */
 export const Mirrors = Context.Reference<Lookup>("@effect-oci/transport/Mirror/Mirrors", {
-  defaultValue: (): Lookup => () => []
+  defaultValue: (): Lookup => () => ({ mirrors: [] })
 })
 
 /**
- * What there is a mirror of, and where.
+ * What is said of a part of all names: of a registry, or of repositories of it.
  *
  * @category models
  * @since 1.0.0
  */
 export interface Rule {
   /**
-   * `host[:port][/path]`, with all that is below it.
+   * `host[:port][/path]`, with all that is below it; or `*.host` for all hosts below one.
    */
   readonly of: string
   /**
-   * `host[:port][/path]`, which stands in its place.
+   * `host[:port][/path]`, which stands in its place. Without it there is no mirror by this rule.
    */
-  readonly at: string
+  readonly at?: string | undefined
+  /**
+   * Whether it is asked in place of the registry itself, not before it.
+   *
+   * @default false
+   */
+  readonly isInstead?: boolean | undefined
   /**
    * Whether it is told by `ns=` which registry is meant.
    *
@@ -73,28 +101,51 @@ export interface Rule {
    * What it is asked for; all unless told.
    */
   readonly only?: "tag" | "digest" | undefined
+  /**
+   * Who says that nothing of it is asked for: the failure of each request names them.
+   */
+  readonly blocked?: string | undefined
 }
 
-/** What of a name is below a prefix. */
-const below = (name: string, prefix: string): string | undefined =>
-  name === prefix ? "" : name.startsWith(`${prefix}/`) ? name.slice(prefix.length) : undefined
+/** How much of a name a prefix says, where it is one; and what is left of the name. */
+const match = (name: string, prefix: string): { readonly length: number; readonly rest: string } | undefined => {
+  if (!prefix.startsWith("*.")) {
+    return name === prefix || name.startsWith(`${prefix}/`)
+      // Before a wildcard that says as much.
+      ? { length: prefix.length + 0.5, rest: name.slice(prefix.length) }
+      : undefined
+  }
+  const [host] = name.split("/", 1) as [string]
+  const hostname = host.replace(/:\d+$/, "")
+  return hostname.endsWith(prefix.slice(1)) ? { length: host.length, rest: name.slice(host.length) } : undefined
+}
 
 /**
- * Mirrors by rules. Of those that fit a repository the ones hold that say the most of its name, in their order.
+ * Places by rules. Of those that fit a name the ones hold that say the most of it, in their order.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const fromRules = (rules: ReadonlyArray<Rule>): Lookup => (repository, by) => {
-  const fitting = rules.filter(({ of }) => below(repository.name, of) !== undefined)
-  const most = Math.max(...fitting.map(({ of }) => of.length))
-  return fitting.flatMap(({ at, isProxy, of, only }): ReadonlyArray<Mirror> => {
-    if (of.length !== most || (only !== undefined && only !== by)) return []
-    const mirror = Repository.parse(`${at}${below(repository.name, of)}`)
-    return Result.isSuccess(mirror) && mirror.success.name !== repository.name
-      ? [{ repository: mirror.success, isProxy: isProxy === true }]
-      : []
+export const fromRules = (rules: ReadonlyArray<Rule>): Lookup => ({ name }, by) => {
+  const fitting = rules.flatMap((rule) => {
+    const matched = match(name, rule.of)
+    return matched === undefined ? [] : [{ ...matched, rule }]
   })
+  const most = Math.max(...fitting.map(({ length }) => length))
+  const mirrors: Array<Mirror> = []
+  let instead: Mirror | undefined
+  let blocked: string | undefined
+  for (const { length, rest, rule } of fitting) {
+    if (length !== most) continue
+    blocked ??= rule.blocked
+    if (rule.at === undefined || (rule.only !== undefined && rule.only !== by)) continue
+    const repository = Repository.parse(`${rule.at}${rest}`)
+    if (Result.isFailure(repository) || repository.success.name === name) continue
+    const mirror = { repository: repository.success, isProxy: rule.isProxy === true }
+    if (rule.isInstead === true) instead ??= mirror
+    else mirrors.push(mirror)
+  }
+  return { mirrors, instead, blocked }
 }
 
 /**

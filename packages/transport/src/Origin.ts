@@ -91,8 +91,11 @@ const normalize = (host: string): string => {
     .replace(/(?<=[^:]):(?:443|80)$/, "")
 }
 
+/** `*.` stands for all hosts below one, at any port. */
+const isWild = (host: string): boolean => host.startsWith("*.")
+
 /**
- * Settings at hand, by `host[:port]`.
+ * Settings at hand, by `host[:port]`; by `*.host` those of all hosts below one, which yield to a host's own.
  *
  * @category constructors
  * @since 1.0.0
@@ -100,10 +103,19 @@ const normalize = (host: string): string => {
 export const fromEntries = (entries: Iterable<readonly [string, Origin]>): Lookup => {
   const origins = new Map<string, Origin>()
   for (const [host, origin] of entries) {
-    origins.set(normalize(host), { internal: true, ...origins.get(normalize(host)), ...origin })
+    const key = isWild(host) ? host.toLowerCase() : normalize(host)
+    origins.set(key, { ...(isWild(host) ? {} : { internal: true }), ...origins.get(key), ...origin })
   }
+  // Those that say the most come first.
+  const wild = [...origins.keys()].filter(isWild).toSorted((a, b) => b.length - a.length)
   const nothing: Origin = {}
-  return (host) => origins.get(normalize(host)) ?? nothing
+  return (host) => {
+    const name = normalize(host)
+    const found = origins.get(name)
+    if (found !== undefined || wild.length === 0) return found ?? nothing
+    const hostname = name.replace(/:\d+$/, "")
+    return origins.get(wild.find((suffix) => hostname.endsWith(suffix.slice(1))) ?? "") ?? nothing
+  }
 }
 
 /**

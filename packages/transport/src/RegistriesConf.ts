@@ -4,6 +4,8 @@
  *
  * @since 1.0.0
  */
+import * as Registry from "@effect-oci/name/Registry"
+import * as Repository from "@effect-oci/name/Repository"
 import * as Toml from "effect/encoding/Toml"
 import * as Result from "effect/Result"
 import type * as Mirror from "./Mirror.ts"
@@ -17,19 +19,48 @@ import type * as Origin from "./Origin.ts"
  */
 export interface RegistriesConf {
   readonly origins: ReadonlyArray<readonly [string, Origin.Origin]>
-  readonly mirrors: ReadonlyArray<Mirror.Rule>
+  /**
+   * What is said of each prefix, in the order of the file. What is blocked names the entry that says so.
+   */
+  readonly entries: ReadonlyArray<{ readonly of: string; readonly rules: ReadonlyArray<Mirror.Rule> }>
+  /**
+   * Entries that make no sense, and why.
+   */
+  readonly wrong: ReadonlyArray<string>
 }
 
 const tables = (value: unknown): ReadonlyArray<Record<string, unknown>> =>
   Array.isArray(value) ? value.filter((one) => typeof one === "object" && one !== null) : []
 
+const textOf = (value: unknown): string | undefined => typeof value === "string" && value !== "" ? value : undefined
+
 const hostOf = (location: string): string => location.split("/", 1)[0]!
+
+/** `host[:port][/path]`. A tag or a digest behind it would be a prefix of one image only, of which nothing is known here. */
+const isPlace = (text: string): boolean => {
+  const [host, ...path] = text.split("/")
+  return Result.isSuccess(Registry.parse(host!)) &&
+    (path.length === 0 || Result.isSuccess(Repository.parse(`${host}/${path.join("/")}`)))
+}
+
+/** `*.host`, and nothing behind it. */
+const isWild = (text: string): boolean =>
+  text.startsWith("*.") && Result.isSuccess(Registry.parse(text.slice(2))) && !/[:/]/.test(text)
 
 const limit = 1024 * 1024
 
+const onlyOf = (registry: Record<string, unknown>, mirror: Record<string, unknown>): Mirror.Rule["only"] => {
+  const from = mirror["pull-from-mirror"]
+  return from === "digest-only" || registry["mirror-by-digest-only"] === true
+    ? "digest"
+    : from === "tag-only"
+    ? "tag"
+    : undefined
+}
+
 /**
- * Reads the mirrors, and the hosts that are `insecure`; what else the file says is left out, and so are prefixes with a
- * wildcard.
+ * Reads the mirrors, the locations that stand in the place of others, what is blocked, and the hosts that are `insecure`; what
+ * else the file says is left out.
  *
  * **Gotchas**
  *
@@ -43,27 +74,44 @@ export const parse = (text: string): Result.Result<RegistriesConf, string> => {
   const parsed = Toml.parse(text)
   if (Result.isFailure(parsed)) return Result.fail(parsed.failure.message)
   const origins: Array<readonly [string, Origin.Origin]> = []
-  const mirrors: Array<Mirror.Rule> = []
+  const entries: Array<RegistriesConf["entries"][number]> = []
+  const wrong: Array<string> = []
   const insecure = (location: string, table: Record<string, unknown>) => {
     if (table["insecure"] === true) origins.push([hostOf(location), { tls: { skipVerify: true } }])
   }
   for (const registry of tables(parsed.success["registry"])) {
-    const { location, prefix } = registry
-    const of = typeof prefix === "string" && prefix !== "" ? prefix : location
-    if (typeof of !== "string" || of === "" || of.startsWith("*.")) continue
-    insecure(typeof location === "string" && location !== "" ? location : of, registry)
-    for (const mirror of tables(registry["mirror"])) {
-      const at = mirror["location"]
-      if (typeof at !== "string" || at === "") continue
-      insecure(at, mirror)
-      const from = mirror["pull-from-mirror"]
-      const only = from === "digest-only" || registry["mirror-by-digest-only"] === true
-        ? "digest"
-        : from === "tag-only"
-        ? "tag"
-        : undefined
-      mirrors.push({ of, at, ...(only === undefined ? {} : { only }) })
+    const location = textOf(registry["location"])
+    const of = textOf(registry["prefix"]) ?? location
+    if (of === undefined || !(isPlace(of) || isWild(of))) {
+      wrong.push(
+        of === undefined
+          ? "a [[registry]] with neither prefix nor location"
+          : `${entryOf(of)}: the prefix is neither host[:port][/path] nor *.host`
+      )
+      continue
     }
+    if (location !== undefined && !isPlace(location)) {
+      wrong.push(`${entryOf(of)}: the location ${JSON.stringify(location)} is not host[:port][/path]`)
+      continue
+    }
+    insecure(location ?? of, registry)
+    const rules: Array<Mirror.Rule> = []
+    for (const mirror of tables(registry["mirror"])) {
+      const at = textOf(mirror["location"])
+      if (at === undefined || !isPlace(at)) {
+        wrong.push(`${entryOf(of)}: a mirror's location ${JSON.stringify(at ?? "")} is not host[:port][/path]`)
+        continue
+      }
+      insecure(at, mirror)
+      const only = onlyOf(registry, mirror)
+      rules.push({ of, at, ...(only === undefined ? {} : { only }) })
+    }
+    if (location !== undefined && location !== of) rules.push({ of, at: location, isInstead: true })
+    // A prefix with nothing of its own still takes its names out of a shorter one.
+    entries.push({ of, rules: registry["blocked"] === true ? [{ of, blocked: entryOf(of) }] : [{ of }, ...rules] })
   }
-  return Result.succeed({ origins, mirrors })
+  return Result.succeed({ origins, entries, wrong })
 }
+
+/** As it stands in the file, for whoever looks for it there. */
+const entryOf = (of: string): string => `[[registry]] ${JSON.stringify(of)}`

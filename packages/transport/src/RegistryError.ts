@@ -195,6 +195,17 @@ export class InternalAddress
 }
 
 /**
+ * Nobody is asked: a setting of this machine forbids it.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class Blocked extends Schema.Error<Blocked>("@effect-oci/transport/RegistryError/Blocked")({
+  _tag: Schema.tag("Blocked"),
+  detail: Schema.String
+}) {}
+
+/**
  * Bytes are not what their digest, size or type says.
  *
  * @category reasons
@@ -236,6 +247,7 @@ export const Reason = Schema.Union([
   Unreachable,
   ProtocolViolation,
   InternalAddress,
+  Blocked,
   ContentMismatch,
   NoCredentials
 ])

@@ -37,7 +37,7 @@ const within = (env: Record<string, string>) =>
   Effect.provideService(machine, ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env))
 
 const mirrorsOf = (lookup: Mirror.Lookup, name: string) =>
-  lookup(Repository.parseUnsafe(name), "tag").map(({ repository }) => repository.name)
+  lookup(Repository.parseUnsafe(name), "tag").mirrors.map(({ repository }) => repository.name)
 
 const conf = (of: string, at: string) => `[[registry]]\nlocation = "${of}"\n[[registry.mirror]]\nlocation = "${at}"\n`
 
@@ -98,6 +98,22 @@ describe("MachineOrigins", () => {
         const { mirrors } = yield* within({ HOME: root })
         assert.deepStrictEqual(mirrorsOf(mirrors, "a.test/app"), ["one.test/app"])
         assert.deepStrictEqual(mirrorsOf(mirrors, "b.test/app"), ["four.test/b/app"])
+      }))
+
+    it.effect("says who blocks what, and has later files unblock it", () =>
+      Effect.gen(function*() {
+        const blocked = (of: string) => `[[registry]]\nprefix = "${of}"\nblocked = true\n`
+        const root = yield* home({
+          ".config/containers/registries.conf": blocked("docker.io") + blocked("*.evil.test") + blocked("b.test"),
+          ".config/containers/registries.conf.d/10.conf": `[[registry]]\nlocation = "docker.io/library"\n` +
+            `[[registry]]\nlocation = "b.test"\n`
+        })
+        const { mirrors } = yield* within({ HOME: root })
+        const by = (name: string) => mirrors(Repository.parseUnsafe(name), "tag").blocked
+        const file = `${root}/.config/containers/registries.conf`
+        assert.strictEqual(by("acme/app"), `${file}, [[registry]] "docker.io"`)
+        assert.strictEqual(by("a.b.evil.test:5000/app"), `${file}, [[registry]] "*.evil.test"`)
+        for (const name of ["ubuntu", "evil.test/app", "b.test/app"]) assert.isUndefined(by(name))
       }))
 
     it.effect("reads the file that is named, and no other", () =>

@@ -31,6 +31,25 @@ describe("Origin", () => {
     )
   })
 
+  it("has settings for all hosts below one, which yield to a host's own and make no host internal", () => {
+    const lookup = Origin.fromEntries([
+      ["*.example.com", { tls: { skipVerify: true } }],
+      ["*.lab.example.com", { tls: {} }],
+      ["own.example.com", {}]
+    ])
+    const skipped = [
+      "a.example.com",
+      "b.a.example.com:5000",
+      "a.lab.example.com",
+      "own.example.com",
+      "example.com",
+      "xexample.com",
+      "a.example.com.evil.test"
+    ].filter((host) => lookup(host).tls?.skipVerify === true)
+    assert.deepStrictEqual(skipped, ["a.example.com", "b.a.example.com:5000"])
+    assert.isUndefined(lookup("a.example.com").internal)
+  })
+
   it("puts settings together", () => {
     const lookup = Origin.firstOf(
       Origin.fromEntries([["a.example", { plainHttp: true }]]),

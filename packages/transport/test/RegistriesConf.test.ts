@@ -5,8 +5,8 @@ import * as RegistriesConf from "../src/RegistriesConf.ts"
 const parse = (text: string) => Result.getOrThrow(RegistriesConf.parse(text))
 
 describe("RegistriesConf", () => {
-  it("reads mirrors, and what is insecure", () => {
-    const { mirrors, origins } = parse(`
+  it("reads mirrors, other locations, and what is insecure", () => {
+    const { entries, origins, wrong } = parse(`
 unqualified-search-registries = ["docker.io"]
 short-name-mode = "enforcing"
 
@@ -33,29 +33,74 @@ location = "mirror.test/quay"
 [[registry.mirror]]
 pull-from-mirror = "tag-only"
 
+[[registry]]
+prefix = "*.example.com"
+insecure = true
+
+[[registry.mirror]]
+location = "mirror.test:5000"
+
+[[registry]]
+prefix = "*.moved.test"
+location = "new.test/moved"
+
+[[registry]]
+prefix = "evil.test/app"
+location = "elsewhere.test"
+blocked = true
+
 [aliases]
 "app" = "docker.io/acme/app"
 `)
-    assert.deepStrictEqual(mirrors, [
-      { of: "docker.io/acme", at: "mirror.test/acme" },
-      { of: "docker.io/acme", at: "other.test", only: "digest" },
-      { of: "quay.io", at: "mirror.test/quay", only: "digest" }
+    const acme = "docker.io/acme"
+    assert.deepStrictEqual(entries, [
+      {
+        of: acme,
+        rules: [
+          { of: acme },
+          { of: acme, at: "mirror.test/acme" },
+          { of: acme, at: "other.test", only: "digest" },
+          { of: acme, at: "internal.test:5000/acme", isInstead: true }
+        ]
+      },
+      { of: "quay.io", rules: [{ of: "quay.io" }, { of: "quay.io", at: "mirror.test/quay", only: "digest" }] },
+      { of: "*.example.com", rules: [{ of: "*.example.com" }, { of: "*.example.com", at: "mirror.test:5000" }] },
+      {
+        of: "*.moved.test",
+        rules: [{ of: "*.moved.test" }, { of: "*.moved.test", at: "new.test/moved", isInstead: true }]
+      },
+      { of: "evil.test/app", rules: [{ of: "evil.test/app", blocked: `[[registry]] "evil.test/app"` }] }
     ])
+    const skipVerify = { tls: { skipVerify: true } }
     assert.deepStrictEqual(origins, [
-      ["internal.test:5000", { tls: { skipVerify: true } }],
-      ["other.test", { tls: { skipVerify: true } }]
+      ["internal.test:5000", skipVerify],
+      ["other.test", skipVerify],
+      ["*.example.com", skipVerify]
     ])
+    assert.deepStrictEqual(wrong, [`[[registry]] "quay.io": a mirror's location "" is not host[:port][/path]`])
+  })
+
+  it.each([
+    [`prefix = "example.*.com"`, `[[registry]] "example.*.com": the prefix is neither`],
+    [`prefix = "*.example.com/foo"`, `[[registry]] "*.example.com/foo": the prefix is neither`],
+    [`prefix = "*.example.com:5000"`, `[[registry]] "*.example.com:5000": the prefix is neither`],
+    [`prefix = "https://a.test"`, `[[registry]] "https://a.test": the prefix is neither`],
+    [`prefix = "a.test/app:1"`, `[[registry]] "a.test/app:1": the prefix is neither`],
+    [`prefix = "a.test"\nlocation = "b test"`, `[[registry]] "a.test": the location "b test" is not`],
+    [`location = 5`, "a [[registry]] with neither prefix nor location"]
+  ])("says of %s what is wrong with it, and leaves it out", (entry, said) => {
+    const { entries, wrong } = parse(`[[registry]]\n${entry}\nblocked = true`)
+    assert.deepStrictEqual([entries.length, wrong.length], [0, 1])
+    assert.include(wrong[0], said)
   })
 
   it.each([
     "",
     "[registry]\nlocation = \"a.test\"",
     "registry = 5",
-    "[[registry]]\nlocation = 5",
-    "[[registry]]\nprefix = \"*.a.test\"\n[[registry.mirror]]\nlocation = \"b.test\"",
-    "[[registry]]\nlocation = \"\"\n[[registry.mirror]]\nlocation = \"b.test\""
+    "unqualified-search-registries = []"
   ])("reads nothing from %j", (text) => {
-    assert.deepStrictEqual(parse(text), { origins: [], mirrors: [] })
+    assert.deepStrictEqual(parse(text), { origins: [], entries: [], wrong: [] })
   })
 
   it("says what is wrong", () => {

@@ -1,6 +1,7 @@
 /**
  * What is read of a repository, read from its mirrors as long as they serve it.
  */
+import * as Registry from "@effect-oci/name/Registry"
 import type * as Repository from "@effect-oci/name/Repository"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,9 +9,10 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as AccessScope from "../AccessScope.ts"
 import type * as Mirror from "../Mirror.ts"
-import type { RegistryError } from "../RegistryError.ts"
+import { Blocked, type RegistryError } from "../RegistryError.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import type { Access } from "../Transport.ts"
+import * as Failure from "./failure.ts"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Reply = Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError>
@@ -38,20 +40,35 @@ const wantedOf = (request: Request, access: Access): Wanted | undefined => {
   if (!("registry" in resource) || (request.method !== "GET" && request.method !== "HEAD")) return undefined
   const prefix = `/v2/${resource.path}/`
   const [, kind, identifier] = request.url.startsWith(prefix) && isReading(access)
-    ? /^(manifests|blobs)\/([^/]+)$/.exec(request.url.slice(prefix.length)) ?? []
+    ? /^(manifests|blobs|tags|referrers)\/([^/]+)$/.exec(request.url.slice(prefix.length)) ?? []
     : []
   return kind === undefined || identifier === undefined ? undefined : { repository: resource, kind, identifier }
 }
 
-const placesOf = (
-  lookup: Mirror.Lookup,
-  request: Request,
-  { identifier, kind, repository }: Wanted
-): ReadonlyArray<Place> =>
-  lookup(repository, identifier.includes(":") ? "digest" : "tag").map(({ isProxy, repository: mirror }) => {
+/** Only these are the same at a mirror. */
+const isContent = ({ kind }: Wanted): boolean => kind === "manifests" || kind === "blobs"
+
+const placeOf =
+  (request: Request, { identifier, kind, repository }: Wanted) =>
+  ({ isProxy, repository: mirror }: Mirror.Mirror): Place => {
     const there = HttpClientRequest.setUrl(request, `/v2/${mirror.path}/${kind}/${identifier}`)
     return { mirror, request: isProxy ? HttpClientRequest.setUrlParam(there, "ns", repository.registry.name) : there }
-  })
+  }
+
+const accessTo = (mirror: Repository.Repository): Access => ({ resource: mirror, scopes: [AccessScope.pull(mirror)] })
+
+/** Whether a request goes on where a reply from there has led. */
+const isAt = (request: Request, { registry }: Repository.Repository): boolean =>
+  URL.parse(request.url)?.host === URL.parse(`https://${Registry.apiHost(registry)}`)?.host
+
+const blockedBy = (request: Request, { resource }: Access, by: string): RegistryError =>
+  Failure.make(
+    request.method,
+    URL.canParse(request.url)
+      ? request.url
+      : `https://${Registry.apiHost("registry" in resource ? resource.registry : resource)}${request.url}`,
+    new Blocked({ detail: `${resource.name} is blocked by ${by}` })
+  )
 
 const keyOf = (repository: Repository.Repository, identifier: string): string => `${repository.name} ${identifier}`
 
@@ -72,7 +89,7 @@ export const make = (lookup: Mirror.Lookup, run: (request: Request, access: Acce
     Effect.map(Clock.currentTimeMillis, (now) => void failed.set(registry, now + leftAlone))
 
   const from = ({ mirror, request }: Place): Reply =>
-    run(request, { resource: mirror, scopes: [AccessScope.pull(mirror)] }).pipe(
+    run(request, accessTo(mirror)).pipe(
       // There are others to ask, so nothing is waited for.
       Effect.provideService(RetryPolicy.RetryPolicy, RetryPolicy.challenge),
       Effect.tapError((error) =>
@@ -88,17 +105,33 @@ export const make = (lookup: Mirror.Lookup, run: (request: Request, access: Acce
     access: Access
   ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
     const wanted = wantedOf(request, access)
-    if (wanted === undefined) return yield* run(request, access)
-    for (const place of placesOf(lookup, request, wanted)) {
+    const { blocked, instead, mirrors } = lookup(
+      access.resource,
+      wanted === undefined || wanted.identifier.includes(":") ? "digest" : "tag"
+    )
+    if (blocked !== undefined) return yield* blockedBy(request, access, blocked)
+    if (wanted === undefined) {
+      return yield* run(
+        request,
+        instead !== undefined && isReading(access) && isAt(request, instead.repository)
+          ? accessTo(instead.repository)
+          : access
+      )
+    }
+    for (const place of isContent(wanted) ? mirrors.map(placeOf(request, wanted)) : []) {
       const registry = place.mirror.registry.name
       if ((failed.get(registry) ?? 0) > (yield* Clock.currentTimeMillis)) continue
+      if (lookup(place.mirror, "tag").blocked !== undefined) continue
       const response = yield* Effect.orElseSucceed(from(place), () => undefined)
       if (response === undefined) continue
       note(keyOf(wanted.repository, wanted.identifier), registry)
       return response
     }
     served.delete(keyOf(wanted.repository, wanted.identifier))
-    return yield* run(request, access)
+    if (instead === undefined) return yield* run(request, access)
+    const { mirror, request: moved } = placeOf(request, wanted)(instead)
+    const there = lookup(mirror, "tag").blocked
+    return yield* there === undefined ? run(moved, accessTo(mirror)) : blockedBy(moved, accessTo(mirror), there)
   })
 
   return {
