@@ -3,9 +3,11 @@
  *
  * @since 1.0.0
  */
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
 import { attach } from "./commands/attach.ts"
 import { auth } from "./commands/auth.ts"
 import { blob } from "./commands/blob.ts"
@@ -26,6 +28,7 @@ import { sync } from "./commands/sync.ts"
 import { tag } from "./commands/tag.ts"
 import { untag } from "./commands/untag.ts"
 import { presenter, unexpected } from "./Failed.ts"
+import * as Waits from "./Waits.ts"
 
 /**
  * The command with all its subcommands.
@@ -64,7 +67,12 @@ export const command = Command.make("effect-oci").pipe(
  * @category running
  * @since 1.0.0
  */
-export const run = Command.run(command, { version: "0.0.0" }).pipe(
+export const run = Effect.gen(function*() {
+  const args = yield* (yield* Stdio.Stdio).args
+  return yield* Command.run(command, { version: "0.0.0" }).pipe(
+    Effect.provideService(RetryPolicy.OnWait, Waits.tell(Waits.readerOf(args, process.stderr.isTTY)))
+  )
+}).pipe(
   unexpected,
   Effect.provideService(CliOutput.Presenter, presenter)
 )

@@ -5,9 +5,15 @@
  * @since 1.0.0
  */
 import * as Transfer from "@effect-oci/content/Transfer"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Waiting from "@effect-oci/transport/Waiting"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import { printable } from "./Failed.ts"
+import * as Waits from "./Waits.ts"
 
 /**
  * A place that lines are drawn on, such as `process.stderr`.
@@ -78,16 +84,30 @@ export const show = <A, E, R>(
       onSome: (size) => `${name} ${bar(sent, size, 30)} ${Transfer.formatBytes(sent)} of ${Transfer.formatBytes(size)}`
     }) + wait
   }
+  // By host: of many requests that wait for one, the first is told of.
+  const waits = new Map<string, { readonly text: string; readonly until: number }>()
+  const isFirst = Waits.first()
+  const onWait = (wait: RetryPolicy.Wait) =>
+    Effect.flatMap(isFirst(wait), (isFirst) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const text = printable(Waiting.format(wait))
+        if (isFirst) waits.set(Waiting.hostOf(wait), { text, until: now + Duration.toMillis(wait.duration) })
+      }))
+  const waiting = (now: number) => {
+    for (const [host, { until }] of waits) if (until <= now) waits.delete(host)
+    return [...waits.values()].map(({ text }) => text)
+  }
   const sum = () =>
     totals === undefined
       ? ""
       : `${totals.done} of ${totals.found} done, ${Transfer.formatBytes(Math.max(0, totals.bytes))} sent`
   const erase = () => drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`
-  const draw = Effect.sync(() => {
+  const draw = Effect.map(Clock.currentTimeMillis, (now) => {
     const all = [...moving]
     const lines = [
       ...all.slice(0, most).map(line),
       ...(all.length > most ? [`and ${all.length - most} more`] : []),
+      ...waiting(now),
       sum()
     ].map((text) => text.slice(0, (screen.columns || 80) - 1))
     screen.write(`${erase()}${lines.join("\n")}\n`)
@@ -95,7 +115,7 @@ export const show = <A, E, R>(
   })
 
   return Effect.raceFirst(
-    run(onEvent),
+    Effect.provideService(run(onEvent), RetryPolicy.OnWait, onWait),
     Effect.andThen(Effect.repeat(draw, Schedule.spaced("100 millis")), Effect.never)
   ).pipe(Effect.ensuring(Effect.sync(() => screen.write(erase()))))
 }

@@ -1,5 +1,8 @@
 import * as Transfer from "@effect-oci/content/Transfer"
+import { RegistryError, Unreachable } from "@effect-oci/transport/RegistryError"
+import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -65,6 +68,28 @@ describe("Progress", () => {
           assert.deepStrictEqual(on.written, [])
         })
     )
+
+    it.effect("draws who is waited for, as long as that is", () =>
+      Effect.gen(function*() {
+        const on = screen()
+        const error = new RegistryError({
+          method: "GET",
+          url: "http://localhost:5000/v2/",
+          reason: new Unreachable({ detail: "refused", code: "ECONNREFUSED", transient: true })
+        })
+        const wait = { error, duration: Duration.seconds(2), attempt: 1, retries: 8 }
+        const told = Effect.flatMap(RetryPolicy.OnWait, (tell) => tell(wait))
+        const fiber = yield* Effect.forkChild(
+          Progress.show(on, () => Effect.andThen(Effect.all([told, told, told]), Effect.sleep("1 hour"))),
+          { startImmediately: true }
+        )
+        const line = "waiting 2 s: connection refused by localhost:5000 (try 2 of 9)"
+        yield* TestClock.adjust("100 millis")
+        assert.deepStrictEqual(on.shown(), [line, ""])
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(on.shown(), [""])
+        yield* Fiber.interrupt(fiber)
+      }))
 
     it.effect("draws a line for each blob while it moves, and one for all", () =>
       Effect.gen(function*() {

@@ -110,6 +110,15 @@ export const answerOnly: Policy = forReasons(
  */
 export const longestWait: Duration.Duration = Duration.seconds(60)
 
+/** How often something is tried again at most, by what is wrong. */
+const limits: Partial<Record<Reason["_tag"], number>> & Record<"RateLimited" | "SessionLost" | "Unreachable", number> =
+  {
+    RateLimited: 8,
+    Unavailable: 8,
+    Unreachable: 8,
+    SessionLost: 4
+  }
+
 const asked = (reason: RateLimited | Unavailable): Duration.Duration => reason.retryAfter ?? Duration.zero
 
 const isBearable = (reason: RateLimited | Unavailable) => Duration.isLessThanOrEqualTo(asked(reason), longestWait)
@@ -141,7 +150,7 @@ export const rateLimited: Policy = forReasons(
     Schedule.modifyDelay(({ duration, input }) =>
       Effect.succeed(input.retryAfter ?? Duration.min(duration, Duration.seconds(30)))
     ),
-    Schedule.upTo({ times: 8 })
+    Schedule.upTo({ times: limits.RateLimited })
   )
 )
 
@@ -160,7 +169,7 @@ export const transient: Policy = forReasons(
     Schedule.modifyDelay(({ duration, input }) =>
       Effect.succeed(input._tag === "Unavailable" ? Duration.max(duration, asked(input)) : duration)
     ),
-    Schedule.upTo({ times: 8, duration: "2 minutes" })
+    Schedule.upTo({ times: limits.Unreachable, duration: "2 minutes" })
   )
 )
 
@@ -174,7 +183,7 @@ export const sessionLost: Policy = forReasons(
   ["SessionLost"],
   backoff.pipe(
     Schedule.setInputType<SessionLost>(),
-    Schedule.upTo({ times: 4 })
+    Schedule.upTo({ times: limits.SessionLost })
   )
 )
 
@@ -220,6 +229,14 @@ export interface Wait {
    */
   readonly error: RegistryError
   readonly duration: Duration.Duration
+  /**
+   * Of a request the first wait, the second, and so on; from 1 again where a transfer has come further.
+   */
+  readonly attempt: number
+  /**
+   * How often the policy tries again for that reason at most, where it is the standard one.
+   */
+  readonly retries: number | undefined
 }
 
 /**
@@ -252,10 +269,16 @@ export const RetryPolicy = Context.Reference<Policy>("@effect-oci/transport/Retr
 export const current: Effect.Effect<Policy> = Effect.map(
   RetryPolicy,
   (policy): Policy =>
-    Schedule.tap(policy, ({ duration, input }) =>
+    Schedule.tap(policy, ({ attempt, duration, input }) =>
       Duration.isZero(duration)
         ? Effect.void
-        : Effect.flatMap(OnWait, (told) => told({ error: input, duration })))
+        : Effect.flatMap(OnWait, (told) =>
+          told({
+            attempt,
+            duration,
+            error: input,
+            retries: policy === standard ? limits[input.reason._tag] : undefined
+          })))
 )
 
 /**

@@ -5,6 +5,7 @@ import * as Failure from "../src/internal/failure.ts"
 import * as RegistryError from "../src/RegistryError.ts"
 
 const {
+  Blocked,
   ContentMismatch,
   Denied,
   InternalAddress,
@@ -43,6 +44,12 @@ const reasons: ReadonlyArray<readonly [RegistryError.Reason, string, boolean, nu
   [
     new InternalAddress({ host: "evil.test", address: "10.0.0.1" }),
     "evil.test is at the internal address 10.0.0.1",
+    false,
+    undefined
+  ],
+  [
+    new Blocked({ detail: "evil.test/app is blocked by x.conf" }),
+    "evil.test/app is blocked by x.conf",
     false,
     undefined
   ],
