@@ -51,9 +51,27 @@ export interface Budget {
     options?: WithinOptions | undefined
   ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
+   * How much may go on in all.
+   */
+  readonly concurrency: number
+  /**
    * How much may go on at an origin now.
    */
   readonly limit: (origin: string) => number
+}
+
+/**
+ * The place in the line of one who comes more than once: it is that of the first time. What was begun is ended so before more
+ * is begun.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Turn {
+  /**
+   * Set by the budget.
+   */
+  ticket: number | undefined
 }
 
 /**
@@ -72,6 +90,10 @@ export interface WithinOptions {
    * together.
    */
   readonly group?: object | undefined
+  /**
+   * Whose turn it is, where one comes more than once: before those that came first after him.
+   */
+  readonly turn?: Turn | undefined
   /**
    * Whether it moves much: of those fewer go on at once. See `isBulk`.
    */
@@ -139,6 +161,8 @@ interface Line {
 
 interface Waiter {
   readonly ticket: number
+  /** The ticket of the first time. */
+  readonly turn: number
   readonly line: Line
   readonly slot: Slot
   readonly resume: () => void
@@ -219,14 +243,14 @@ export const make = (options?: Options | undefined): Budget => {
     }
   }
 
-  /** Of the lines that there is room for, the one in which somebody has waited longest. */
+  /** Of the lines that there is room for, the one whose first came first of all. */
   const next = (): Waiter | undefined => {
     if (!haveRoom([all])) return undefined
     let first: Waiter | undefined
     for (const line of lines.values()) {
       const [waiter] = line.waiting.values()
       if (waiter === undefined || !haveRoom(line.origins) || !haveRoom(line.sums)) continue
-      if (first === undefined || waiter.ticket < first.ticket) first = waiter
+      if (first === undefined || waiter.turn < first.turn) first = waiter
     }
     return first
   }
@@ -285,12 +309,15 @@ export const make = (options?: Options | undefined): Budget => {
 
   const now = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
 
-  const wait = (slot: Slot, line: Line): Effect.Effect<void> =>
+  const wait = (slot: Slot, line: Line, turn: Turn | undefined): Effect.Effect<void> =>
     Effect.flatMap(now, (now) =>
       Effect.callback<void>((resume) => {
         let isAsking = true
+        const ticket = tickets++
+        if (turn !== undefined) turn.ticket ??= ticket
         const waiter: Waiter = {
-          ticket: tickets++,
+          ticket,
+          turn: turn?.ticket ?? ticket,
           line,
           slot,
           // Not from within whoever leaves: each would run inside the one before, as deep as there are waiters.
@@ -341,6 +368,7 @@ export const make = (options?: Options | undefined): Budget => {
     })
 
   return {
+    concurrency,
     limit: (origin) => origins.get(origin)?.limit ?? most,
     within: (names, options) => (self) =>
       Effect.uninterruptibleMask((restore) =>
@@ -362,7 +390,7 @@ export const make = (options?: Options | undefined): Budget => {
             options?.told?.(waits)
             return lend(slot, waits)
           })
-          return restore(Effect.andThen(wait(slot, line), Effect.provideService(self, Held, held))).pipe(
+          return restore(Effect.andThen(wait(slot, line, options?.turn), Effect.provideService(self, Held, held))).pipe(
             Effect.onExit((exit) => leave(slot, exit))
           )
         })

@@ -18,6 +18,7 @@ import type * as Stream from "effect/Stream"
 import type * as Budget from "./Budget.ts"
 import type { CopyError } from "./CopyError.ts"
 import * as Draw from "./internal/draw.ts"
+import * as Entry from "./internal/entry.ts"
 import * as Simulate from "./internal/simulate.ts"
 import * as Walk from "./internal/walk.ts"
 import type { Target } from "./Store.ts"
@@ -256,20 +257,20 @@ const presence = (runnable: Runnable): ReadonlyMap<string, boolean> =>
       : []
   )
 
-const stepOf = ({ elder, isPresent, node, target }: Walk.Entry): Step => {
+const stepOf = ({ elder, isPresent, node, target }: Entry.Entry): Step => {
   if (isPresent) return "skip"
   if (node.kind === "tag") return "tag"
   if (node.kind === "referrer") return "refer"
-  return elder !== undefined || Walk.mountable(target, node.mountFrom).length > 0 ? "mount" : "send"
+  return elder !== undefined || Entry.mountable(target, node.mountFrom).length > 0 ? "mount" : "send"
 }
 
-const toGraph = (entries: ReadonlyMap<string, Walk.Entry>): Plan["graph"] =>
+const toGraph = (entries: ReadonlyMap<string, Entry.Entry>): Plan["graph"] =>
   Graph.directed((graph) => {
-    const indices = new Map<Walk.Entry, Graph.NodeIndex>()
+    const indices = new Map<Entry.Entry, Graph.NodeIndex>()
     for (const entry of entries.values()) {
       indices.set(entry, Graph.addNode(graph, { ...entry.item, step: stepOf(entry) }))
     }
-    const link = (from: Walk.Entry, to: Walk.Entry, edge: Edge) =>
+    const link = (from: Entry.Entry, to: Entry.Entry, edge: Edge) =>
       Graph.addEdge(graph, indices.get(from)!, indices.get(to)!, edge)
     for (const entry of entries.values()) {
       for (const need of entry.needs) if (!need.follows.includes(entry)) link(need, entry, "needs")

@@ -42,7 +42,7 @@ export interface Written {
    */
   readonly descriptor: Descriptor.Descriptor
   /**
-   * A manifest's bytes, if this run has read them.
+   * A manifest's bytes, if this run has read them, and somebody that it knows of may need them.
    */
   readonly bytes: Option.Option<Uint8Array>
   /**
@@ -156,13 +156,17 @@ export interface WriteNode {
    */
   readonly ahead?: Effect.Effect<unknown, CopyError.CopyError> | undefined
   /**
-   * Absent where there is nothing to be discovered.
+   * Absent where there is nothing to be discovered, as with blobs of a known digest.
    */
   readonly discover: (
     target: Target,
     isPresent: boolean
   ) => Effect.Effect<Discovered, CopyError.CopyError> | undefined
   readonly write: (context: Context) => Effect.Effect<Written, CopyError.CopyError>
+  /**
+   * Lets go of what it has read, once it is at all its targets. What is needed of it once more is read anew.
+   */
+  readonly release?: (() => void) | undefined
 }
 
 /**
@@ -292,7 +296,8 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
   // Named on its way out of the source, so that the target's own failures cannot be taken for it.
   const body: Body<CopyError.CopyError, never> = (offset) =>
     Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest))
-  const shared = Tee.make(body, descriptor.size)
+  let tee: Tee.Tee<CopyError.CopyError> | undefined
+  const shared = () => tee ??= Tee.make(body, descriptor.size)
   return {
     id: descriptor.digest,
     kind: MediaType.isSchema1(descriptor.mediaType) ? "manifest" : "blob",
@@ -305,7 +310,7 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
     write: ({ mountFrom, others, progress, target }) =>
       target.push(
         descriptor,
-        counted(others === undefined ? body : shared.body(others), progress),
+        counted(others === undefined ? body : shared().body(others), progress),
         { mountFrom }
       ).pipe(
         Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
@@ -316,7 +321,7 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
 }
 
 /** Runs an effect for the first who asks; those who come meanwhile wait for it, and a failure is not kept. */
-const once = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+const once = <A, E>(self: Effect.Effect<A, E>) => {
   const turn = Semaphore.makeUnsafe(1)
   let result: Option.Option<A> = Option.none()
   const first = turn.withPermit(Effect.suspend(() =>
@@ -324,7 +329,12 @@ const once = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
       ? Effect.succeed(result.value)
       : Effect.tap(self, (value) => Effect.sync(() => result = Option.some(value)))
   ))
-  return Effect.suspend(() => Option.isSome(result) ? Effect.succeed(result.value) : first)
+  return {
+    get: Effect.suspend(() => Option.isSome(result) ? Effect.succeed(result.value) : first),
+    forget: () => {
+      result = Option.none()
+    }
+  }
 }
 
 const document = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => {
@@ -341,7 +351,7 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
   const found = ({ length }: Uint8Array): Descriptor.Descriptor =>
     length === descriptor.size ? descriptor : { ...descriptor, size: length }
   const members = once(
-    Effect.flatMap(read, (all) =>
+    Effect.flatMap(read.get, (all) =>
       Effect.fromResult(Successors.of(descriptor, all, source.location)).pipe(
         Effect.mapError(atSource),
         Effect.map((members) =>
@@ -352,7 +362,7 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
       ))
   )
   const { follow } = options
-  const followers = follow === undefined ? Effect.succeed([]) : once(follow(source, descriptor, options))
+  const followers = follow === undefined ? Effect.succeed([]) : once(follow(source, descriptor, options)).get
   const self: WriteNode = {
     id: descriptor.digest,
     kind: "manifest",
@@ -361,12 +371,12 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
     source: Option.some(source),
     mountFrom: [],
     isPresent: isPresent(descriptor),
-    ahead: options.isNew === true ? read : undefined,
+    ahead: options.isNew === true ? read.get : undefined,
     discover: (target, isPresent) => {
       if (isPresent && follow === undefined) return undefined
       return Effect.gen(function*() {
-        const needs = yield* members
-        const all = yield* read
+        const needs = yield* members.get
+        const all = yield* read.get
         const listed = target.refer === undefined
           ? []
           : Option.toArray(Option.map(Successors.referrer(found(all), all), (referrer) => listing(self, referrer)))
@@ -378,14 +388,18 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
       })
     },
     write: ({ progress, target }) =>
-      Effect.flatMap(read, (all) =>
+      Effect.flatMap(read.get, (all) =>
         target.push(found(all), Bytes.body(all)).pipe(
           Effect.mapError(CopyError.at("target", descriptor.digest)),
           Effect.map((outcome): Written => {
             progress(all.length)
             return { outcome, descriptor: found(all), bytes: Option.some(all) }
           })
-        ))
+        )),
+    release: () => {
+      read.forget()
+      members.forget()
+    }
   }
   return self
 }

@@ -53,6 +53,30 @@ describe("Budget", () => {
         assert.strictEqual(took, 4)
       }))
 
+    it.effect("ends what was begun before it begins more", () =>
+      Effect.gen(function*() {
+        const budget = Budget.make({ concurrency: 1 })
+        const said: Array<string> = []
+        const step = (name: string, origin: string, turn: Budget.Turn) =>
+          budget.within([origin], { turn })(
+            Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => said.push(name)))
+          )
+        const both = (name: string) => {
+          const turn: Budget.Turn = { ticket: undefined }
+          return Effect.andThen(step(`${name} asks`, "a", turn), step(`${name} writes`, "b", turn))
+        }
+        yield* timed(Effect.forEach(["first", "second", "third"], both, { concurrency: "unbounded" }))
+        // By the time that one has asked, the next has been let in already.
+        assert.deepStrictEqual(said, [
+          "first asks",
+          "second asks",
+          "first writes",
+          "second writes",
+          "third asks",
+          "third writes"
+        ])
+      }))
+
     it.effect("lets fewer of those work that move much, and small ones beside them", () =>
       Effect.gen(function*() {
         const budget = Budget.make({ concurrency: 8, transfers: 2 })

@@ -672,6 +672,63 @@ describe("WriteGraph", () => {
         assert.strictEqual(most, Budget.defaults.concurrency)
       }))
 
+    it.effect("holds few manifests of an index of many images, and few of its blobs are begun", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const images = yield* Effect.forEach(Array.from({ length: 200 }), (_, i) =>
+          Effect.gen(function*() {
+            const layers = yield* Effect.forEach([1, 2, 3], (n) => store.add(MediaType.ociLayer, json([i, n])))
+            return yield* manifest(store, yield* store.add(MediaType.ociConfig, json({ i })), layers)
+          }))
+        const root = yield* index(store, images)
+        const most = { manifests: 0, blobs: 0 }
+        const now = { manifests: 0, blobs: 0 }
+        const count = (descriptor: Descriptor.Descriptor, by: number) => {
+          const kind = Successors.hasSuccessors(descriptor.mediaType) ? "manifests" : "blobs"
+          now[kind] += by
+          most[kind] = Math.max(most[kind], now[kind])
+        }
+        const { store: written, target } = strict({ delay: Effect.yieldNow })
+        const counted: Target = {
+          ...target,
+          exists: (descriptor) =>
+            Effect.andThen(
+              Effect.andThen(Effect.sync(() => count(descriptor, 1)), Effect.yieldNow),
+              target.exists(descriptor)
+            ),
+          push: (descriptor, body) =>
+            Effect.ensuring(target.push(descriptor, body), Effect.sync(() => count(descriptor, -1)))
+        }
+        yield* Copy.copy(store, counted, root, { concurrency: 4 })
+        assert.strictEqual(written.contents.size, store.contents.size)
+        assert.deepStrictEqual(now, { manifests: 0, blobs: 0 })
+        // The index, and twice as many of its images as anything goes on at once.
+        assert.isAtMost(most.manifests, 9)
+        assert.isAtMost(most.blobs, 8)
+      }))
+
+    it.effect("ends where what is nested is needed from above, too, and little goes on at once", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const { images } = yield* Effect.map(shared, ({ images, store: from }) => {
+          for (const [digest, content] of from.contents) {
+            ;(store.contents as Map<Digest.Digest, unknown>).set(digest, content)
+          }
+          return { images }
+        })
+        const around = (members: ReadonlyArray<Descriptor.Descriptor>, name: string) =>
+          store.add(
+            MediaType.ociIndex,
+            json({ schemaVersion: 2, manifests: members.map(Descriptor.toJson), annotations: { name } })
+          )
+        // Each of those waits for the images, which stand behind them in the line.
+        const outer = yield* Effect.forEach(["a", "b", "c", "d"], (name) => around(images, name))
+        const root = yield* index(store, [...outer, ...images])
+        const { store: written, target } = strict({ delay: Effect.yieldNow })
+        yield* Copy.copy(store, target, root, { concurrency: 1 })
+        assert.isTrue(written.contents.has(root.digest))
+      }))
+
     it.effect("waits for a target that does not see yet what it was sent, when it is to be tagged", () =>
       Effect.gen(function*() {
         const { root, store } = yield* shared

@@ -115,6 +115,19 @@ describe("WriteNode", () => {
         }
       }))
 
+    it.effect("keeps a manifest until it is told to let go of it, and reads it anew then", () =>
+      Effect.gen(function*() {
+        const { manifest, store } = yield* image
+        const { reads, source } = failing(store, 0)
+        const node = WriteNode.content(source, manifest)
+        yield* node.discover(store, false)!
+        yield* node.write(context(MemoryStore.make("a")))
+        assert.strictEqual(reads(), 1)
+        node.release?.()
+        yield* node.write(context(MemoryStore.make("b")))
+        assert.strictEqual(reads(), 2)
+      }))
+
     it.effect("names the target's failures as the target's, and reads nothing more for them", () =>
       Effect.gen(function*() {
         const { layer, manifest, store, target } = yield* image
