@@ -21,6 +21,7 @@ import {
 } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -58,6 +59,7 @@ const get = Effect.fnUntraced(function*(
   http: HttpClient.HttpClient,
   text: string
 ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
+  const timeout = yield* ResponseBody.IdleTimeout
   let url = yield* checked(text)
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const at = Redact.url(url.href)
@@ -73,6 +75,21 @@ const get = Effect.fnUntraced(function*(
             ? new Unreachable({ detail: error.message, code: undefined, transient: true })
             : new InternalAddress({ host: refusal.host, address: refusal.address })
         })
+      }),
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(
+            new RegistryError({
+              method: "GET",
+              url: at,
+              reason: new Unreachable({
+                detail: `nothing moved for ${Duration.format(timeout)}`,
+                code: "ETIMEDOUT",
+                transient: true
+              })
+            })
+          )
       })
     )
     if (response.status === 200) return response

@@ -4,10 +4,12 @@ import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import * as Foreign from "../src/Foreign.ts"
 import * as Remote from "../src/Remote.ts"
 import { bytes, json } from "./image.ts"
@@ -133,4 +135,23 @@ describe("Foreign", () => {
       assert.include((yield* Effect.flip(Effect.provide((yield* read(url)).bytes, on))).message, "redirects")
       assert.strictEqual(asked.length, 6)
     }).pipe(Effect.provide(guarded)))
+
+  it.effect("A01: waits for nobody who does not answer, and asks the next", () =>
+    Effect.gen(function*() {
+      const client = HttpClient.make((request, { host }) =>
+        host === "silent.example"
+          ? Effect.never
+          : Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(data)))
+      )
+      const { bytes } = yield* read("https://silent.example/base.tar.gz", url)
+      const fiber = yield* Effect.forkChild(
+        Effect.provide(bytes, Layer.provide(Foreign.layer, Layer.succeed(HttpClient.HttpClient, client)))
+      )
+      for (let seconds = 0; seconds < 60 && fiber.pollUnsafe() === undefined; seconds++) {
+        yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isDefined(fiber.pollUnsafe())
+      assert.deepStrictEqual(yield* Fiber.join(fiber), data)
+    }).pipe(Effect.provide(layer())))
 })

@@ -77,10 +77,11 @@ export const catalog: AccessScope = make("registry", "catalog", ["*"])
  */
 export const format = (scope: AccessScope): string => `${scope.type}:${scope.name}:${scope.actions.join(",")}`
 
-const limit = 64 * 1024
+// Whoever asks for more than one repository asks for two or three.
+const limit = 8 * 1024
 
 /**
- * Reads the `scope` of a challenge: scopes separated by spaces. What is not a scope is left out, and what is beyond 64 KiB.
+ * Reads the `scope` of a challenge: scopes separated by spaces. What is not a scope is left out, and what is beyond 8 KiB.
  *
  * @category decoding
  * @since 1.0.0

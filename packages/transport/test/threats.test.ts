@@ -520,6 +520,21 @@ describe("threats", { timeout: 60_000 }, () => {
     }
   })
 
+  it.effect("A75 a challenge does not make a token server be asked for more than a few repositories", () =>
+    Effect.gen(function*() {
+      for (const scopeOf of [(n: number) => `repository:a${n}:pull`, (n: number) => `repository:app:${n}`]) {
+        let scope = ""
+        for (let n = 0; scope.length < 60_000; n++) scope += `${scopeOf(n)} `
+        const internet = registry(({ url }) =>
+          url.pathname === manifest
+            ? reply(401, { "www-authenticate": `Bearer realm="${realm}",service="r",scope="${scope}"` })
+            : undefined
+        )
+        assert.strictEqual((yield* failing(internet)).reason._tag, "Denied")
+        assert.isAtMost(Math.max(...internet.seen.map(({ url }) => url.href.length)), 16 * 1024)
+      }
+    }))
+
   describe("A54 what a stranger sends is read in linear time", () => {
     const size = 1_000_000
     const units = [
