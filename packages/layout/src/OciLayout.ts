@@ -25,11 +25,11 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Failure from "./internal/failure.ts"
 import * as Files from "./internal/files.ts"
+import * as Listing from "./internal/listing.ts"
 
 /**
  * A layout folder that is open.
@@ -54,7 +54,6 @@ export interface OciLayout extends Store {
 }
 
 const chunkSize = 512 * 1024
-const refName = "org.opencontainers.image.ref.name"
 
 /**
  * Opens a layout folder, or makes one where there is nothing yet. A folder that holds something else is refused.
@@ -124,12 +123,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
 
   const missing = (what: string) => new ContentError({ operation: "read", location, reason: new NotFound({ what }) })
 
-  const index = fs.readFile(path.join(folder, "index.json")).pipe(
-    Effect.mapError(Failure.from("read", location, "index.json")),
-    Effect.flatMap((bytes) => Effect.fromResult(Document.parse(bytes))),
-    Effect.filterOrFail((document) => document._tag === "ImageIndex", () => invalid("index.json is not an index")),
-    Effect.mapError((error) => error._tag === "ContentError" ? error : invalid(`index.json: ${error.message}`))
-  )
+  const { index, update } = Listing.make(fs, path, files, folder)
 
   /** The bytes of a file, read into one buffer again and again. */
   const read = (file: string, offset: number, size: number) =>
@@ -163,30 +157,8 @@ export const open = Effect.fn("OciLayout.open")(function*(
       )
     })).pipe(Verify.stream(descriptor, { location, offset }))
 
-  const writers = yield* Semaphore.make(1)
-
-  /** Changes `index.json`, one writer at a time, in this process and among all. */
-  const update = (change: (manifests: ReadonlyArray<unknown>) => ReadonlyArray<unknown>) =>
-    Effect.gen(function*() {
-      const { json } = yield* index
-      const manifests = Array.isArray(json["manifests"]) ? json["manifests"] : []
-      yield* files.write(
-        "index.json",
-        (append) => append(Json.format({ ...json, manifests: change(manifests) })),
-        () => path.join(folder, "index.json")
-      )
-    }).pipe(
-      locked(path.join(folder, ".lock"), location),
-      writers.withPermit,
-      Effect.provideService(FileSystem.FileSystem, fs)
-    )
-
   const list: OciLayout["list"] = (descriptor) =>
-    update((manifests) =>
-      manifests.some((entry) => Json.isObject(entry) && entry["digest"] === descriptor.digest)
-        ? manifests
-        : [...manifests, Descriptor.toJson(plain(descriptor))]
-    )
+    update((draft) => draft.list(descriptor.digest, Descriptor.toJson(plain(descriptor))))
 
   // A digest names the same document for ever.
   const known = new Map<Digest.Digest, Option.Option<Successors.Referrer>>()
@@ -206,6 +178,26 @@ export const open = Effect.fn("OciLayout.open")(function*(
     return referrer
   })
 
+  const readers = Semaphore.makeUnsafe(1)
+  let referring: { readonly index: Document.ImageIndex; readonly bySubject: BySubject } | undefined
+
+  /** All that is listed and refers to something. It is looked for once, as long as the list stays as it is. */
+  const bySubject = readers.withPermit(Effect.gen(function*() {
+    const now = yield* index
+    if (referring?.index === now) return referring.bySubject
+    const found = new Map<Digest.Digest, Array<Descriptor.Descriptor>>()
+    // One that has several names is one all the same.
+    for (const entry of new Map(now.manifests.map((entry) => [entry.digest, entry])).values()) {
+      const referrer = Option.getOrUndefined(yield* referrerAt(plain(entry)))
+      if (referrer === undefined) continue
+      const others = found.get(referrer.subject)
+      if (others === undefined) found.set(referrer.subject, [referrer.descriptor])
+      else others.push(referrer.descriptor)
+    }
+    referring = { index: now, bySubject: found }
+    return referring.bySubject
+  }))
+
   return {
     path: folder,
     location,
@@ -214,7 +206,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
     resolve: Effect.fnUntraced(function*(identifier) {
       const { manifests } = yield* index
       const found = manifests.find((entry) =>
-        entry.digest === identifier || entry.annotations?.[refName] === identifier
+        entry.digest === identifier || entry.annotations?.[Listing.refName] === identifier
       )
       if (found !== undefined) return Descriptor.make({ ...plain(found) })
       const digest = Digest.parse(identifier)
@@ -250,13 +242,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
         }, ({ digest }) => fileOf(digest))),
     isReferrer: (descriptor) => Effect.map(referrerAt(plain(descriptor)), Option.isSome),
     referrers: (subject) =>
-      Stream.unwrap(Effect.map(index, ({ manifests }) =>
-        // One that has several names is one all the same.
-        Stream.fromIterable(new Map(manifests.map((entry) => [entry.digest, entry])).values()).pipe(
-          Stream.mapEffect((entry) => referrerAt(plain(entry))),
-          Stream.filter((referrer) => Option.isSome(referrer) && referrer.value.subject === subject),
-          Stream.map((referrer) => Option.getOrThrow(referrer).descriptor)
-        ))),
+      Stream.unwrap(Effect.map(bySubject, (found) => Stream.fromIterable(found.get(subject) ?? []))),
     // Without a name, for what it is about leads to it. Its annotations stay with it: one of them could be a name.
     refer: Effect.fnUntraced(function*(_, { annotations: _annotations, ...referrer }) {
       const { manifests } = yield* index
@@ -266,18 +252,19 @@ export const open = Effect.fn("OciLayout.open")(function*(
     }),
     list,
     tag: (descriptor, tag) =>
-      update((manifests) => [
-        ...manifests.filter((entry) => nameOf(entry) !== tag),
-        { ...Descriptor.toJson(plain(descriptor)), annotations: { ...descriptor.annotations, [refName]: tag } }
-      ])
+      update((draft) =>
+        draft.name(tag, descriptor.digest, {
+          ...Descriptor.toJson(plain(descriptor)),
+          annotations: { ...descriptor.annotations, [Listing.refName]: tag }
+        })
+      )
   }
 })
 
+type BySubject = ReadonlyMap<Digest.Digest, ReadonlyArray<Descriptor.Descriptor>>
+
 /** A descriptor without what it carries along for the reader. */
 const plain = ({ data: _, ...descriptor }: Descriptor.Descriptor): Descriptor.Descriptor => descriptor
-
-const nameOf = (entry: unknown): unknown =>
-  Json.isObject(entry) && Json.isObject(entry["annotations"]) ? entry["annotations"][refName] : undefined
 
 /**
  * The one thing a layout lists, for whoever was told a folder and no name.
@@ -307,35 +294,3 @@ export const sole = Effect.fnUntraced(function*(
     })
   })
 })
-
-/**
- * Holds a lock file meanwhile, for writers in other processes. A lock that is older than half a minute was left behind by
- * somebody who is no more: what it guards takes milliseconds.
- */
-const locked = (file: string, location: string) =>
-<A, E, R>(
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | ContentError, R | FileSystem.FileSystem> =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const take = Effect.scoped(fs.open(file, { flag: "wx" })).pipe(
-      Effect.tapError(() =>
-        Effect.ignore(Effect.flatMap(fs.stat(file), (info) =>
-          Effect.clockWith((clock) =>
-            Option.match(info.mtime, {
-                onNone: () => 0,
-                onSome: (time) => time.getTime()
-              }) <
-                clock.currentTimeMillisUnsafe() - 30_000
-              ? fs.remove(file, { force: true })
-              : Effect.void
-          )))
-      ),
-      Effect.retry({
-        while: (error) => error.reason._tag === "AlreadyExists",
-        schedule: Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 3000 }))
-      }),
-      Effect.mapError(Failure.from("tag", location, file))
-    )
-    return yield* Effect.acquireUseRelease(take, () => self, () => Effect.ignore(fs.remove(file, { force: true })))
-  })

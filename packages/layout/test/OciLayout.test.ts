@@ -195,6 +195,66 @@ describe("OciLayout", () => {
         assert.strictEqual((yield* (yield* OciLayout.open(path)).index).manifests.length, 8)
       }))
 
+    it.effect("writes the list a few times for many that change it, and reads it once while it stays as it is", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const fs = yield* FileSystem.FileSystem
+        const count = { reads: 0, writes: 0 }
+        const counting: FileSystem.FileSystem = {
+          ...fs,
+          readFile: (file) =>
+            Effect.suspend(() => (count.reads += Number(file.endsWith("index.json")), fs.readFile(file))),
+          rename: (from, to) =>
+            Effect.suspend(() => (count.writes += Number(to.endsWith("index.json")), fs.rename(from, to)))
+        }
+        const layout = yield* Effect.provideService(OciLayout.make(path), FileSystem.FileSystem, counting)
+        const { root, store } = yield* image
+        yield* Copy.copy(store, layout, root, { tags: [v1] })
+        const empty = yield* store.add(MediaType.ociEmpty, json({}))
+        const referrers = yield* Effect.forEach(Array.from({ length: 100 }), (_, i) =>
+          store.add(
+            MediaType.ociManifest,
+            json({ schemaVersion: 2, config: empty, layers: [], subject: root, annotations: { i: `${i}` } })
+          ))
+        Object.assign(count, { reads: 0, writes: 0 })
+        const add = (referrer: Descriptor.Descriptor) => Copy.copy(store, layout, referrer)
+        yield* Effect.forEach(referrers, add, { concurrency: "unbounded" })
+        assert.isAtMost(count.writes, 10)
+        const again = yield* Effect.provideService(OciLayout.open(path), FileSystem.FileSystem, counting)
+        Object.assign(count, { reads: 0, writes: 0 })
+        for (const _ of [1, 2, 3]) {
+          assert.strictEqual((yield* Stream.runCollect(again.referrers!(root.digest))).length, 100)
+          assert.strictEqual((yield* again.resolve(v1)).digest, root.digest)
+        }
+        assert.strictEqual(count.reads, 1)
+        // What another one has changed is seen.
+        yield* layout.tag(referrers[0]!, Tag.parseUnsafe("first"))
+        assert.strictEqual((yield* again.resolve(Tag.parseUnsafe("first"))).digest, referrers[0]!.digest)
+      }))
+
+    it.effect("changes nothing for who gives up, and all for those who wait with him", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const layout = yield* OciLayout.make(path)
+        yield* Copy.copy(store, layout, root)
+        // Somebody else is at it.
+        yield* fs.writeFile(`${path}/.lock`, new Uint8Array(0))
+        const tag = (name: string) =>
+          Effect.forkChild(layout.tag(root, Tag.parseUnsafe(name)), { startImmediately: true })
+        const before = yield* tag("before")
+        const [gone, stays] = [yield* tag("gone"), yield* tag("stays")]
+        yield* Fiber.interrupt(gone)
+        yield* fs.remove(`${path}/.lock`)
+        yield* Fiber.joinAll([before, stays])
+        const { manifests } = yield* layout.index
+        assert.sameMembers(
+          manifests.map(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"]),
+          ["before", "stays"]
+        )
+      }))
+
     it.effect("gives a blob of unknown digest its name", () =>
       Effect.gen(function*() {
         const { layer, store } = yield* image
@@ -209,12 +269,14 @@ describe("OciLayout", () => {
         const fs = yield* FileSystem.FileSystem
         const { root, store } = yield* image
         const layout = yield* OciLayout.make(yield* folder)
-        const strange = { schemaVersion: 2, "x-top": 1, manifests: [{ ...root, "x-entry": [true] }] }
+        const named = { ...root, annotations: { "org.opencontainers.image.ref.name": "twice" } }
+        const strange = { schemaVersion: 2, "x-top": 1, manifests: [{ ...root, "x-entry": [true] }, named, named] }
         yield* fs.writeFile(`${layout.path}/index.json`, json(strange))
         yield* Copy.copy(store, layout, root, { tags: [v1] })
         const text = yield* fs.readFileString(`${layout.path}/index.json`)
         assert.include(text, "\"x-top\":1")
         assert.include(text, "\"x-entry\":[true]")
+        assert.strictEqual(text.split("twice").length, 3)
       }))
 
     it.effect("refuses folders that are something else", () =>
