@@ -50,15 +50,31 @@ export const folder = (text: string): Folder | undefined => {
   return { path: tag === undefined ? named : named.slice(0, colon), tag, digest }
 }
 
-/** What there is to copy, and where. */
-const source = Effect.fnUntraced(function*(text: string) {
-  const at = folder(text)
-  if (at === undefined) {
-    const remote = yield* Remote
-    const { repository } = yield* Effect.fromResult(Reference.parse(text))
-    const store: Store = yield* remote.store(repository)
-    return { store, descriptor: yield* remote.head(text) }
-  }
+/**
+ * A place as a person writes it, or a folder.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Place = string | Folder
+
+const folderOf = (place: Place): Folder | undefined => typeof place === "string" ? folder(place) : place
+
+/** A reference is left to `Remote`, a folder is opened. */
+const sourceOf = (place: Place) => {
+  const at = folderOf(place)
+  return at === undefined ? Effect.succeed(String(place)) : opened(at)
+}
+
+/** A reference, as what there is to copy, and where. */
+const placed = Effect.fnUntraced(function*(text: string) {
+  const remote = yield* Remote
+  const { repository } = yield* Effect.fromResult(Reference.parse(text))
+  const store: Store = yield* remote.store(repository)
+  return { store, descriptor: yield* remote.head(text) }
+})
+
+const opened = Effect.fnUntraced(function*(at: Folder) {
   const layout = yield* OciLayout.open(at.path)
   const identifier = at.digest ?? at.tag
   const store: Store = layout
@@ -83,9 +99,11 @@ export interface Target {
 }
 
 /** What goes to a folder: known before anything is made there. */
-const layoutTarget = Effect.fnUntraced(function*(from: string, to: Folder, options: Extent.Options) {
+const layoutTarget = Effect.fnUntraced(function*(from: Place, to: Folder, options: Extent.Options) {
   const tags = [...(options.tags ?? []), ...(to.tag === undefined ? [] : [to.tag])]
-  const { descriptor, roots } = yield* Extent.of(yield* source(from), { ...options, tags })
+  const source = yield* sourceOf(from)
+  const there = typeof source === "string" ? yield* placed(source) : source
+  const { descriptor, roots } = yield* Extent.of(there, { ...options, tags })
   if (to.digest !== undefined && to.digest !== descriptor.digest) {
     return yield* new ContentError({
       operation: "write",
@@ -103,18 +121,17 @@ const layoutTarget = Effect.fnUntraced(function*(from: string, to: Folder, optio
  * @category copying
  * @since 1.0.0
  */
-export const copy = (from: string, to: string, options: Extent.Options) =>
-  withForeign(options, copyTo(from, to, options))
+export const copy = (from: Place, to: Place, options: Extent.Options) => withForeign(options, copyTo(from, to, options))
 
 /** Layers that are elsewhere are fetched from there only by who asks for them. */
 const withForeign = <A, E, R>(options: Extent.Options, self: Effect.Effect<A, E, R>) =>
   options.foreign === true ? Effect.provide(self, Foreign.layer) : self
 
-const copyTo = Effect.fnUntraced(function*(from: string, to: string, options: Extent.Options) {
-  const target = folder(to)
+const copyTo = Effect.fnUntraced(function*(from: Place, to: Place, options: Extent.Options) {
+  const target = folderOf(to)
   if (target === undefined) {
     const remote = yield* Remote
-    const copied = yield* remote.copy(folder(from) === undefined ? from : yield* source(from), to, options)
+    const copied = yield* remote.copy(yield* sourceOf(from), String(to), options)
     return { ...copied, name: String(copied.reference) }
   }
   const { name, roots, tags } = yield* layoutTarget(from, target, options)
@@ -133,11 +150,11 @@ const copyTo = Effect.fnUntraced(function*(from: string, to: string, options: Ex
  * @category copying
  * @since 1.0.0
  */
-export const plan = Effect.fnUntraced(function*(from: string, to: string, options: Extent.Options) {
-  const target = folder(to)
+export const plan = Effect.fnUntraced(function*(from: Place, to: Place, options: Extent.Options) {
+  const target = folderOf(to)
   if (target === undefined) {
     const remote = yield* Remote
-    const planned = yield* remote.plan(folder(from) === undefined ? from : yield* source(from), to, options)
+    const planned = yield* remote.plan(yield* sourceOf(from), String(to), options)
     return { plan: planned.plan, descriptor: planned.descriptor, name: String(planned.reference) }
   }
   const { descriptor, name, roots } = yield* layoutTarget(from, target, options)

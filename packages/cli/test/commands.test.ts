@@ -95,6 +95,37 @@ describe("commands", () => {
         assert.include(failed.err[0], "linux/s390x")
       }))
 
+    it.effect("pull, push: take the options that copy does, and say the same", () =>
+      Effect.gen(function*() {
+        const { app, descriptor, folder, host } = yield* seeded
+        const fs = yield* FileSystem.FileSystem
+        const layout = `${folder}/layout`
+        yield* fs.writeFileString(`${folder}/sbom.json`, "{}")
+        const [attached] = yield* lines(
+          "attach",
+          "--artifact-type",
+          "application/sbom",
+          `${app}:1`,
+          `${folder}/sbom.json`
+        )
+        assert.match(yield* print("pull", "--dry-run", `${app}:1`, layout), /^would send /)
+        assert.isFalse(yield* fs.exists(layout))
+        const [pulled] = yield* lines("pull", "--referrers", `${app}:1`, layout)
+        assert.strictEqual(pulled.reference, `oci:${layout}:1@${descriptor.digest}`)
+        assert.isAbove(pulled.sent, 0)
+        assert.strictEqual(yield* print("pull", "--referrers", `${app}:1`, layout), descriptor.digest)
+
+        const [dry] = yield* lines("push", "--dry-run", layout, `${host}/pushed:1`)
+        assert.strictEqual(dry.summary.manifests, 3)
+        const [pushed] = yield* lines("push", "--referrers", layout, `${host}/pushed:other`)
+        assert.strictEqual(pushed.descriptor.digest, descriptor.digest)
+        const [found] = yield* lines("referrers", `${host}/pushed:other`)
+        assert.strictEqual(found.digest, attached.descriptor.digest)
+        yield* print("push", "--platform", "linux/arm64", layout, `${host}/pushed:arm`)
+        const index = yield* Effect.flatMap(Remote, (remote) => remote.index(`${host}/pushed:arm`))
+        assert.deepStrictEqual(index.index.manifests.map(({ platform }) => platform?.architecture), ["arm64"])
+      }))
+
     it.effect("copy, plan: make no folder for a plan, nor for what is not there", () =>
       Effect.gen(function*() {
         const { app, folder } = yield* seeded

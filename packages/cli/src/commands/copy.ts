@@ -1,5 +1,6 @@
 import * as Transfer from "@effect-oci/content/Transfer"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
+import type * as Extent from "@effect-oci/remote/Extent"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -15,16 +16,19 @@ import * as Syncing from "./sync.ts"
 export const sentence = ({ bytes, mounted, present, sent }: WriteGraph.Report): string =>
   `sent ${sent}, ${Transfer.formatBytes(bytes)}; mounted ${mounted}; ${present} were there`
 
-export const copy = Command.make("copy", {
-  source: Argument.String("SRC").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
-  target: Argument.String("DST").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
-  ...Flags.extent,
-  allTags: Flags.toggle("all-tags", "all tags of a repository: SRC and DST name repositories"),
-  dryRun: Flags.dryRun,
-  json: Flags.json
-}, ({ allTags, dryRun, json, source, target, ...extent }) => {
-  if (allTags) return Syncing.run(source, target, { ...extent, dryRun, json })
-  return report(Effect.gen(function*() {
+interface Options extends Extent.Options {
+  readonly dryRun: boolean
+  readonly json: boolean
+}
+
+/** Copies from one place to another, and says what is there then. */
+export const run = (
+  source: Place.Place,
+  target: Place.Place,
+  { dryRun, json, ...extent }: Options,
+  say: (copied: Place.Target) => string = ({ name }) => name
+) =>
+  Effect.gen(function*() {
     if (dryRun) {
       const { descriptor, name, plan } = yield* Place.plan(source, target, extent)
       const summary = WriteGraph.summary(plan)
@@ -32,17 +36,30 @@ export const copy = Command.make("copy", {
         ? Output.json({ reference: name, descriptor, summary })
         : Console.log(WriteGraph.formatSummary(summary))
     }
-    const { descriptor, name, ...copied } = yield* Progress.show(
+    const copied = yield* Progress.show(
       process.stderr,
       (onEvent) => Place.copy(source, target, { ...extent, onEvent })
     )
-    const { bytes, mounted, present, sent } = copied
+    const { bytes, descriptor, mounted, name, present, sent } = copied
     yield* json
       ? Output.json({ reference: name, descriptor, sent, bytes, mounted, present })
-      : Console.log(name)
+      : Console.log(say(copied))
     if (process.stderr.isTTY) yield* Console.error(sentence(copied))
-  }))
-}).pipe(
+  })
+
+export const copy = Command.make(
+  "copy",
+  {
+    source: Argument.String("SRC").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
+    target: Argument.String("DST").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
+    ...Flags.extent,
+    allTags: Flags.toggle("all-tags", "all tags of a repository: SRC and DST name repositories"),
+    dryRun: Flags.dryRun,
+    json: Flags.json
+  },
+  ({ allTags, source, target, ...options }) =>
+    allTags ? Syncing.run(source, target, options) : report(run(source, target, options))
+).pipe(
   Command.withAlias("cp"),
   Command.withDescription("Copies an image, index or artifact with all that it leads to"),
   Command.withExamples([
