@@ -68,7 +68,7 @@ export interface Totals {
  * - `Started`: it is lacking, and on its way
  * - `Bytes`: so many more of its bytes have moved; fewer than none where some are to be moved again
  * - `Waiting`: something failed and is tried again, after so long
- * - `Retrying`: it was done and got lost, and is written anew
+ * - `Retrying`: it was done and got lost, or was not there after all, and is written anew
  * - `Done`: it is there
  * - `Failed`: it will not be there. What depends on it is not told of
  *
@@ -87,7 +87,7 @@ export type Happened =
     readonly isRateLimited: boolean
     readonly detail: string
   }
-  | { readonly _tag: "Retrying"; readonly item: Item }
+  | { readonly _tag: "Retrying"; readonly item: Item; readonly was: Outcome }
   | { readonly _tag: "Done"; readonly item: Item; readonly outcome: Outcome | "read"; readonly size: number }
   | { readonly _tag: "Failed"; readonly item: Item; readonly detail: string }
 
@@ -133,7 +133,11 @@ const added = (totals: Totals, happened: Happened | { readonly _tag: "Planned" }
       }
     }
     case "Retrying":
-      return { ...totals, done: totals.done - 1 }
+      return {
+        ...totals,
+        done: totals.done - 1,
+        expected: totals.expected + (happened.was === "sent" ? 0 : sizeOf(happened.item))
+      }
     case "Failed":
       return { ...totals, failed: totals.failed + 1 }
     default:

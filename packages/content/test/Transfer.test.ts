@@ -93,13 +93,17 @@ describe("Transfer", () => {
       const tell = Transfer.teller(({ totals }) => seen.push(totals))
       tell({ _tag: "Found", item })
       tell({ _tag: "Done", item, outcome: "mounted", size: 10 })
-      tell({ _tag: "Retrying", item })
+      tell({ _tag: "Retrying", item, was: "mounted" })
+      tell({ _tag: "Done", item, outcome: "sent", size: 10 })
+      tell({ _tag: "Retrying", item, was: "sent" })
       tell({ _tag: "Failed", item, detail: "gone" })
       assert.deepStrictEqual(seen.map(({ done, expected, failed }) => [expected, done, failed]), [
         [10, 0, 0],
         [0, 1, 0],
-        [0, 0, 0],
-        [0, 0, 1]
+        [10, 0, 0],
+        [10, 1, 0],
+        [10, 0, 0],
+        [10, 0, 1]
       ])
     })
   })

@@ -800,6 +800,44 @@ describe("WriteGraph", () => {
         assert.isTrue(written.contents.has(layer.digest))
         assert.isTrue(seen.includes("Waiting") && seen.includes("Retrying"))
       }))
+
+    it.effect("counts bytes once that are sent twice, whether they got lost or were denied", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const layer = yield* store.add(MediaType.ociLayer, json("layer"))
+        const image = yield* manifest(store, yield* store.add(MediaType.ociConfig, json({})), [layer])
+        const root = yield* index(store, [image])
+        const { store: written, target } = strict()
+        const times = { lost: 0, denied: 0 }
+        const losing: Target = {
+          ...target,
+          // What was just written is not seen at first.
+          exists: (descriptor) =>
+            descriptor.digest === image.digest && written.contents.has(descriptor.digest) && times.denied++ < 2
+              ? Effect.succeed(false)
+              : target.exists(descriptor),
+          push: (descriptor, body) =>
+            Effect.suspend(() => {
+              if (descriptor.mediaType !== MediaType.ociManifest || times.lost++ > 0) {
+                return target.push(descriptor, body)
+              }
+              ;(written.contents as Map<Digest.Digest, unknown>).delete(layer.digest)
+              const reason = new Incomplete({ detail: "MANIFEST_BLOB_UNKNOWN" })
+              return Effect.fail(new ContentError({ operation: "write", location: "target", reason }))
+            })
+        }
+        const seen: Array<WriteGraph.Event> = []
+        const fiber = yield* Effect.forkChild(
+          Copy.copy(store, losing, root, { verify: true, onEvent: (event) => void seen.push(event) })
+        )
+        yield* TestClock.adjust("1 hour")
+        yield* Fiber.join(fiber)
+        assert.isTrue(seen.some(({ _tag }) => _tag === "Retrying"))
+        assert.isAbove(times.denied, 0)
+        const all = Array.from(written.contents.values()).reduce((sum, { bytes }) => sum + bytes.length, 0)
+        assert.deepStrictEqual(seen.at(-1)?.totals, { found: 4, done: 4, failed: 0, bytes: all, expected: all })
+        for (const { totals } of seen) assert.isAtMost(totals.bytes, totals.expected)
+      }))
   })
 
   describe("summary", () => {

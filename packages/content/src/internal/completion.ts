@@ -52,16 +52,23 @@ const lacking = (entry: Entry, digest: string) =>
   )
 
 export const make = ({ entries, finish, renew, tell, verify, within }: Options) => {
+  const move = (entry: Entry, bytes: number): void => {
+    entry.moved += bytes
+    tell({ _tag: "Bytes", item: entry.item, bytes })
+  }
+
   const write = (entry: Entry) =>
     Effect.suspend(() => {
       tell({ _tag: "Started", item: entry.item })
+      // What is written anew moves anew.
+      if (entry.moved !== 0) move(entry, -entry.moved)
       return entry.node.write({
         target: entry.target,
         // Every need is done, so each has its result.
         needs: entry.needs.map((need) => need.written!),
         mountFrom: entries.mountFrom(entry),
         others: entries.othersOf(entry),
-        progress: (bytes) => tell({ _tag: "Bytes", item: entry.item, bytes })
+        progress: (bytes) => move(entry, bytes)
       })
     }).pipe(within(entry, "writes"))
 
@@ -115,7 +122,8 @@ export const make = ({ entries, finish, renew, tell, verify, within }: Options) 
       Effect.fnUntraced(function*(need) {
         const isClaimed = need.written?.outcome !== "sent"
         if (!(isClaimed && attempt > 2) && (yield* within(need, "asks")(need.node.isPresent(need.target)))) return
-        tell({ _tag: "Retrying", item: need.item })
+        // Each need is done.
+        tell({ _tag: "Retrying", item: need.item, was: need.written!.outcome })
         if (need.isPresent) {
           need.isPresent = false
           yield* renew(need)

@@ -29,6 +29,8 @@ export interface Entry {
   isSettled: boolean
   /** Whether it reads what others read, too. */
   hasArrived: boolean
+  /** How many bytes of it were told of. */
+  moved: number
   written: Written | undefined
   /** Ends when the node itself is there. */
   readonly there: Deferred.Deferred<void, CopyError.CopyError>
@@ -61,6 +63,7 @@ export const make = (
   isDiscovered: false,
   isSettled: false,
   hasArrived: false,
+  moved: 0,
   written: undefined,
   there: Deferred.makeUnsafe(),
   done: Deferred.makeUnsafe()
