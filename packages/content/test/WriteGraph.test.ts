@@ -707,6 +707,29 @@ describe("WriteGraph", () => {
         assert.isAtMost(most.blobs, 8)
       }))
 
+    it.effect("reads once what two parts of an index lead to, ahead or not", () =>
+      Effect.gen(function*() {
+        const { images, root, store } = yield* shared
+        const outer = yield* index(store, [root, { ...root, annotations: { again: "" } }, ...images])
+        const inner = yield* index(store, [...images, outer])
+        const both = yield* Effect.forEach([false, true], (isNew) =>
+          Effect.gen(function*() {
+            const reads: Array<string> = []
+            const source: Source = {
+              ...store,
+              fetch: ({ digest, ...descriptor }) =>
+                Stream.unwrap(Effect.as(
+                  Effect.andThen(Effect.sync(() => reads.push(digest)), yields),
+                  store.fetch({ digest, ...descriptor })
+                ))
+            }
+            yield* Copy.copy(source, MemoryStore.make("target"), inner, { isNew })
+            return reads.toSorted()
+          }))
+        for (const reads of both) assert.strictEqual(new Set(reads).size, reads.length)
+        assert.deepStrictEqual(both[0], both[1])
+      }))
+
     it.effect("ends where what is nested is needed from above, too, and little goes on at once", () =>
       Effect.gen(function*() {
         const store = MemoryStore.make("source")
