@@ -29,8 +29,12 @@ export type Reader = "terminal" | "json" | "nobody"
 export const readerOf = (args: ReadonlyArray<string>, isTerminal: boolean): Reader =>
   isTerminal ? "terminal" : args.includes("--json") ? "json" : "nobody"
 
+/** In milliseconds; what is shorter nobody notices. */
+const shortest = 1000
+
 /**
- * Remembers who is waited for: of all requests that wait for one registry, the first is told of.
+ * Remembers who is waited for: of all requests that wait for one registry, the first is told of, where it waits for a second or
+ * more.
  *
  * @category constructors
  * @since 1.0.0
@@ -40,8 +44,9 @@ export const first = () => {
   return (wait: RetryPolicy.Wait): Effect.Effect<boolean> =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       const host = Waiting.hostOf(wait)
-      if ((until.get(host) ?? 0) > now) return false
-      until.set(host, now + Duration.toMillis(wait.duration))
+      const millis = Duration.toMillis(wait.duration)
+      if (millis < shortest || (until.get(host) ?? 0) > now) return false
+      until.set(host, now + millis)
       return true
     })
 }

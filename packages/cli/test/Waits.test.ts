@@ -36,6 +36,7 @@ describe("Waits", () => {
       yield* tell(wait("localhost:5000"))
       for (let i = 0; i < 50; i++) yield* tell(wait("localhost:5000"))
       yield* tell(wait("b.test"))
+      yield* tell(wait("c.test", 0.99))
       yield* TestClock.adjust("2 seconds")
       yield* tell(wait("localhost:5000", 4, 2))
       assert.deepStrictEqual(yield* TestConsole.errorLines, [

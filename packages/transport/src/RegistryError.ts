@@ -368,10 +368,12 @@ const plainPing = /^http:\/\/[^/]+\/v2\/$/
 const describe = (reason: Reason): string => {
   if (!("status" in reason)) return reason.detail
   if (reason.diagnostics.length === 0) return `${reason.status}${phrase(reason)}`
-  return `${reason.status} ${
-    reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")
-  }`
+  const said = reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")
+  return `${reason.status} ${said.length > mostWords ? `${said.slice(0, mostWords)}…` : said}`
 }
+
+/** No registry has more to say that is worth a line on a terminal or in a log; all of it is in the diagnostics. */
+const mostWords = 1000
 
 const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string => {
   switch (reason._tag) {

@@ -68,6 +68,14 @@ describe("RegistryError", () => {
     })
   }
 
+  it("A48 says no more in a line than fits there, however much a registry has to say", () => {
+    const diagnostic = { code: "UNKNOWN", message: "x".repeat(60_000), detail: undefined }
+    const { message, reason } = fail(new Rejected(said(400, diagnostic)))
+    assert.isAtMost(message.length, 1100)
+    assert.isTrue(message.endsWith("x…"))
+    assert.strictEqual("diagnostics" in reason && reason.diagnostics[0]?.message.length, 60_000)
+  })
+
   it("has a row above for each reason", () => {
     assert.deepStrictEqual(
       new Set(reasons.map(([{ _tag }]) => _tag)),
