@@ -190,7 +190,8 @@ describe.each([["NodeHttp", NodeHttp.layer], ["NodeLane", NodeLane.layer]] as co
           Effect.timeout("10 seconds")
         )
         assert.deepInclude(error.reason, { _tag: "Unreachable", transient: false })
-        assert.deepStrictEqual([waits.length, server.sockets, server.requests.length], [0, 1, 0])
+        // The ping, and what goes out with it.
+        assert.deepStrictEqual([waits.length, server.sockets, server.requests.length], [0, 2, 0])
       }))
 
     it.live("believes anybody only where it is told to", () =>

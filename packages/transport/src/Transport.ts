@@ -106,6 +106,9 @@ interface Attempt {
   failure: Effect.Effect<never, RegistryError>
 }
 
+const absolute = (request: HttpClientRequest.HttpClientRequest, origin: URL): HttpClientRequest.HttpClientRequest =>
+  URL.canParse(request.url) ? request : HttpClientRequest.setUrl(request, origin.origin + request.url)
+
 const userAgent = "effect-oci/0"
 const maxRedirects = 10
 
@@ -131,6 +134,10 @@ const redirectOf = (response: HttpClientResponse.HttpClientResponse): URL | unde
     ? URL.parse(location, response.request.url) ?? undefined
     : undefined
 }
+
+/** What may be said of a request because nobody knows who asks. */
+const isRefusal = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
+  status >= 400 && status < 500 && status !== 429
 
 /** Why a redirect is not followed. */
 const refuses = (from: URL, to: URL): string | undefined => {
@@ -168,6 +175,7 @@ const make = Effect.gen(function*() {
   const http = yield* HttpClient.HttpClient
   const keychain = yield* Keychain
   const origins = yield* Origin.Origins
+  const scope = yield* Effect.scope
   const trusted = yield* Realm.TrustedRealms
   const tokens = yield* Token.make(http)
   const pauses = Pauses.make()
@@ -200,9 +208,11 @@ const make = Effect.gen(function*() {
     return response
   })
 
+  const originOf = (registry: Registry.Registry): URL =>
+    new URL(`${Origin.isPlain(origins, registry) ? "http" : "https"}://${Registry.apiHost(registry)}`)
+
   const ping = Effect.fnUntraced(function*(registry: Registry.Registry): Effect.fn.Return<Session, RegistryError> {
-    const scheme = Origin.isPlain(origins, registry) ? "http" : "https"
-    const origin = new URL(`${scheme}://${Registry.apiHost(registry)}`)
+    const origin = originOf(registry)
     const url = new URL("/v2/", origin).href
     const response = yield* once(HttpClientRequest.get(url), origin)
     // Whatever else it says (some registries know no /v2/ at all), the requests themselves will tell.
@@ -262,24 +272,42 @@ const make = Effect.gen(function*() {
     }
   })
 
+  /**
+   * Reading goes out together with the ping of its registry, as from nobody: a registry that asks nobody who they are, or not
+   * for this, has then answered a round trip earlier.
+   */
+  const early = (registry: Registry.Registry, request: HttpClientRequest.HttpClientRequest) => {
+    const origin = originOf(registry)
+    const reply = once(absolute(request, origin), origin)
+    return Effect.all([Cache.get(sessions, registry), Effect.orElseSucceed(reply, () => undefined)], { concurrency: 2 })
+  }
+
   const exchange = Effect.fnUntraced(function*(
     request: HttpClientRequest.HttpClientRequest,
     access: Access,
     attempt: Attempt
   ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-    const session = yield* Cache.get(sessions, registryOf(access.resource))
+    const registry = registryOf(access.resource)
+    const isEarly = (request.method === "GET" || request.method === "HEAD") && !(yield* Cache.has(sessions, registry))
+    const [session, reply] = isEarly
+      ? yield* early(registry, request)
+      : [yield* Cache.get(sessions, registry), undefined]
     attempt.session = session
-    // What has to wait waits before it is given a token, not with one that grows old.
-    yield* pauses.wait(session.origin.origin)
-    attempt.grant = yield* grant(session, { ...access, scopes: attempt.scopes })
-    let next = URL.canParse(request.url)
-      ? request
-      : HttpClientRequest.setUrl(request, session.origin.origin + request.url)
+    const isRefused = reply !== undefined && session.challenge !== undefined && isRefusal(reply)
+    // Whatever else it has to say, nobody waits for it.
+    if (isRefused) yield* Effect.forkIn(ResponseBody.discard(reply), scope)
+    const first = isRefused ? undefined : reply
+    if (first === undefined) {
+      // What has to wait waits before it is given a token, not with one that grows old.
+      yield* pauses.wait(session.origin.origin)
+      attempt.grant = yield* grant(session, { ...access, scopes: attempt.scopes })
+    }
+    let next = absolute(request, session.origin)
     for (let redirects = 0;; redirects++) {
       // Decided anew at each hop: a secret belongs to an origin, not to a request.
       const isOwn = new URL(next.url).origin === session.origin.origin
       const sent = isOwn ? attempt.grant : undefined
-      const response = yield* once(
+      const response = redirects === 0 && first !== undefined ? first : yield* once(
         sent === undefined ? next : HttpClientRequest.setHeader(next, "authorization", Redacted.value(sent.header)),
         session.origin
       )

@@ -1,12 +1,16 @@
 import * as Credential from "@effect-oci/authn/Credential"
+import * as Keychain from "@effect-oci/authn/Keychain"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as AccessScope from "../src/AccessScope.ts"
 import * as ResponseBody from "../src/ResponseBody.ts"
 import * as RetryPolicy from "../src/RetryPolicy.ts"
+import * as Transport from "../src/Transport.ts"
 import * as Internet from "./internet.ts"
 
 const { bearer, get, json, realm, repository, reply, transport } = Internet
@@ -36,11 +40,64 @@ describe("Transport", () => {
       yield* Effect.all(Array.from({ length: 20 }, (_, at) => get(`/v2/app/blobs/${at}`)), {
         concurrency: "unbounded"
       }).pipe(Effect.provide(transport(internet)))
-      assert.deepStrictEqual(internet.asked().slice(0, 2), [
+      assert.deepStrictEqual(internet.asked().slice(0, 3), [
         "GET https://registry.test/v2/",
+        "GET https://registry.test/v2/app/blobs/0",
         "GET https://registry.test/token?service=r&scope=repository%3Aapp%3Apull"
       ])
-      assert.strictEqual(internet.seen.length, 22)
+      assert.strictEqual(internet.seen.length, 23)
+    }))
+
+  it.effect("reads from who asks nobody with the ping, and not after it", () =>
+    Effect.gen(function*() {
+      const internet = Internet.make(() => reply(200))
+      const slow = Effect.map(HttpClient.HttpClient, HttpClient.transformResponse(Effect.delay("1 second")))
+      const layer = Transport.layer.pipe(
+        Layer.provide(Layer.effect(HttpClient.HttpClient, slow)),
+        Layer.provide(internet.layer),
+        Layer.provide(Keychain.layerMemory([]))
+      )
+      const fiber = yield* Effect.forkChild(Effect.provide(get(), layer))
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(fiber.pollUnsafe())
+      assert.deepStrictEqual(internet.asked(), [
+        "GET https://registry.test/v2/",
+        "GET https://registry.test/v2/app/manifests/1"
+      ])
+    }))
+
+  it.effect("takes what a registry gives to everybody, though it would ask others who they are", () =>
+    Effect.gen(function*() {
+      const internet = Internet.make(({ url }) =>
+        url.pathname === "/v2/" ? Internet.bearer(Internet.realm) : reply(200)
+      )
+      yield* Effect.provide(get(), transport(internet))
+      assert.strictEqual(internet.seen.length, 2)
+    }))
+
+  it.effect("asks again as somebody for what is not there for nobody", () =>
+    Effect.gen(function*() {
+      for (const status of [401, 403, 404]) {
+        const internet = registry(({ headers, url }) =>
+          url.pathname.startsWith("/v2/app/") && headers["authorization"] === undefined ? reply(status) : undefined
+        )
+        yield* Effect.provide(get(), transport(internet))
+        assert.deepStrictEqual(
+          internet.seen.map(({ headers, url }) => `${url.pathname} ${headers["authorization"]?.slice(0, 6) ?? "-"}`),
+          ["/v2/ -", "/v2/app/manifests/1 -", "/token Basic ", "/v2/app/manifests/1 Bearer"]
+        )
+      }
+    }))
+
+  it.effect("sends no body before it knows who is asked for", () =>
+    Effect.gen(function*() {
+      const internet = registry()
+      const put = Effect.flatMap(
+        Internet.client(push),
+        (client) => client.put("/v2/app/x", { body: HttpBody.text("x") })
+      )
+      yield* Effect.provide(put, transport(internet))
+      assert.deepStrictEqual(internet.seen.map(({ method }) => method), ["GET", "GET", "PUT"])
     }))
 
   it.effect("answers a repository that asks for a token where the ping did not", () =>
@@ -83,7 +140,7 @@ describe("Transport", () => {
       yield* Effect.provide(get(), transport(internet))
       assert.deepStrictEqual(
         internet.seen.map(({ headers }) => headers["authorization"]),
-        [undefined, `Basic ${btoa("ann:canary-password")}`]
+        [undefined, undefined, `Basic ${btoa("ann:canary-password")}`]
       )
     }))
 
@@ -202,7 +259,7 @@ describe("Transport", () => {
         internet.seen.filter(({ url }) => url.pathname.includes("/blobs/")).map(({ headers }) =>
           headers["authorization"]
         ),
-        ["Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2"]
+        [undefined, "Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2"]
       )
     }))
 
@@ -221,7 +278,8 @@ describe("Transport", () => {
           }), { concurrency: 16 })
       }).pipe(Effect.provide(transport(internet)))
       assert.deepStrictEqual(scopesAsked(internet), [["repository:app:pull,push"]])
-      assert.strictEqual(internet.seen.length, 2 + 4 * 105)
+      // The ping, and the first request that went with it.
+      assert.strictEqual(internet.seen.length, 3 + 4 * 105)
     }))
 
   it.effect("says no challenges that it cannot answer", () =>

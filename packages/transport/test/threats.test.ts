@@ -118,7 +118,8 @@ describe("threats", { timeout: 60_000 }, () => {
       for (const url of ["http://registry.test/token", "http://evil.test/token", "ftp://registry.test/", "token"]) {
         const internet = leadingForTokens(url)
         assert.strictEqual((yield* failing(internet)).reason._tag, "ProtocolViolation")
-        assert.deepStrictEqual(internet.asked(), ["GET https://registry.test/v2/"])
+        assert.deepStrictEqual(internet.seen.map(({ url }) => url.host), ["registry.test", "registry.test"])
+        assert.isFalse(internet.asked().some((asked) => asked.includes("token")))
       }
     }))
 
@@ -184,7 +185,7 @@ describe("threats", { timeout: 60_000 }, () => {
           const internet = registry(({ url }) => url.pathname === "/token" ? reply(status, { location }) : undefined)
           const error = yield* failing(internet)
           assert.strictEqual(error.reason._tag, "ProtocolViolation")
-          assert.strictEqual(internet.seen.length, 2)
+          assert.deepStrictEqual(internet.seen.map(({ url }) => url.pathname), ["/v2/", manifest, "/token"])
         }
       }
     }))
@@ -198,7 +199,7 @@ describe("threats", { timeout: 60_000 }, () => {
           : undefined
       )
       yield* Effect.provide(get(), transport(internet))
-      const { hash, searchParams } = internet.seen[1]!.url
+      const { hash, searchParams } = internet.seen.find(({ url }) => url.pathname === "/token")!.url
       assert.deepStrictEqual([...searchParams].sort(), [
         ["account", "kept"],
         ["scope", "repository:app:pull"],
@@ -404,13 +405,13 @@ describe("threats", { timeout: 60_000 }, () => {
         const error = yield* failing(internet, manifest, Credential.bearer(token))
         assert.strictEqual(error.reason._tag, "NoCredentials")
         assert.notInclude(error.message, "canary")
-        assert.strictEqual(internet.seen.length, 1)
+        assert.isTrue(internet.seen.every(({ headers }) => headers["authorization"] === undefined))
       }
       const internet = Internet.make(({ headers }) =>
         headers["authorization"] === undefined ? reply(401, { "www-authenticate": "Basic" }) : reply(200)
       )
       yield* Effect.provide(get(), transport(internet, Credential.basic("a\r\nx-evil: 1", "b\r\nc")))
-      assert.match(internet.seen[1]!.headers["authorization"]!, /^Basic [A-Za-z0-9+/]+=*$/)
+      assert.match(internet.seen.at(-1)!.headers["authorization"]!, /^Basic [A-Za-z0-9+/]+=*$/)
     }))
 
   describe("A48 a bomb is read as far as its limit", () => {
@@ -612,7 +613,7 @@ describe("threats", { timeout: 60_000 }, () => {
               : undefined
           )
           yield* Effect.provide(get(), transport(internet))
-          assert.include(internet.asked()[1], `${realm}?service=r&`, header.slice(0, 100))
+          assert.include(internet.asked()[2], `${realm}?service=r&`, header.slice(0, 100))
         }
       }
     }))

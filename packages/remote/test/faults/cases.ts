@@ -144,7 +144,13 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       source: [blob(Fault.rateLimit(at(2000)))],
       least: 1
     },
-    { name: "pull: manifest 404", source: [Fault.status(404).on("*", "/manifests/")], fails: true, down: 0, up: 0 },
+    {
+      name: "pull: manifest 404",
+      source: [Fault.status(404).on("*", "/manifests/").times(2)],
+      fails: true,
+      down: 0,
+      up: 0
+    },
     { name: "pull: manifest 503, twice", row: "B06", source: [Fault.status(503).on("GET", "/manifests/").times(2)] },
     { name: "pull: refused for 2 s", row: "B23", outage: { code: "ECONNREFUSED", seconds: 2 } },
     { name: "pull: refused for 10 s", row: "B23", outage: { code: "ECONNREFUSED", seconds: 10 } },
