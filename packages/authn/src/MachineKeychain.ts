@@ -9,6 +9,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { AuthnError } from "./AuthnError.ts"
 import * as CredentialHelper from "./CredentialHelper.ts"
 import * as EnvironmentKeychain from "./EnvironmentKeychain.ts"
 import * as FileKeychain from "./FileKeychain.ts"
@@ -77,6 +78,8 @@ export const files: Effect.Effect<ReadonlyArray<string>, Config.ConfigError, Pat
   ].filter((file) => file !== undefined)
 })
 
+const source = "EFFECT_OCI_BROKEN_CREDENTIALS"
+
 /**
  * The keychain of this machine: the environment's own credentials, those in `DOCKER_AUTH_CONFIG`, those in each of `files`.
  *
@@ -97,7 +100,11 @@ export const make = Effect.fnUntraced(function*(
 > {
   const ask = yield* CredentialHelper.makeAsk(options?.helpers)
   const text = yield* Env.variable("DOCKER_AUTH_CONFIG")
-  const whenBroken = options?.whenBroken ?? (yield* Env.variable("EFFECT_OCI_BROKEN_CREDENTIALS"))
+  const whenBroken = options?.whenBroken ?? (yield* Env.variable(source)) ?? "fail"
+  if (whenBroken !== "fail" && whenBroken !== "anonymous") {
+    const detail = `${JSON.stringify(whenBroken)} is neither fail nor anonymous`
+    return () => Effect.fail(new AuthnError({ source, reason: "Malformed", detail }))
+  }
   const keychain = Keychain.firstOf(
     yield* EnvironmentKeychain.make,
     ...(text === undefined ? [] : [yield* FileKeychain.fromText(text, "DOCKER_AUTH_CONFIG", { ask })]),

@@ -188,6 +188,8 @@ describe("MachineKeychain", () => {
         const env = { HOME: folder, EFFECT_OCI_BROKEN_CREDENTIALS: "anonymous" }
         assert.strictEqual(yield* resolve(env, "ghcr.io/a"), "Anonymous")
         yield* Effect.flip(resolve(env, "ghcr.io/a", { whenBroken: "fail" }))
+        const wrong = yield* Effect.flip(resolve({ EFFECT_OCI_BROKEN_CREDENTIALS: "anonymus" }, "ghcr.io/a"))
+        assert.include(wrong.message, `EFFECT_OCI_BROKEN_CREDENTIALS: "anonymus" is neither fail nor anonymous`)
       }))
   })
 })
