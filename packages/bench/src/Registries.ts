@@ -108,8 +108,14 @@ export const ggcr = Effect.flatMap(
   (port) => start([Tools.built("ggcr-registry"), "-port", String(port)], port)
 )
 
+const serve = (port: number, ...flags: ReadonlyArray<string>) =>
+  start([process.execPath, Tools.bin, "serve", "--port", String(port), ...flags], port)
+
 /** Ours, in memory. */
-export const ours = Effect.flatMap(
-  freePort,
-  (port) => start([process.execPath, Tools.bin, "serve", "--port", String(port)], port)
-)
+export const inMemory = Effect.flatMap(freePort, (port) => serve(port))
+
+/** Ours, on disk: it brings what it has to the disk before it says so, as distribution does. */
+export const onDisk = Effect.gen(function*() {
+  const root = yield* folder
+  return yield* serve(yield* freePort, "--dir", path.join(root, "data"))
+})

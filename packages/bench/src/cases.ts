@@ -148,7 +148,8 @@ const served = (make: Make, direction: "push" | "pull") =>
     const layout = path.join(folder, "layout")
     make(layout)
     const started = {
-      "effect-oci": Registries.ours,
+      "effect-oci, memory": Registries.inMemory,
+      "effect-oci, disk": Registries.onDisk,
       registry: Registries.distribution,
       "ggcr-registry": Registries.ggcr
     }
@@ -181,7 +182,7 @@ const many: Make = (folder) => Content.index(folder, 50, Array.from({ length: 10
 const indexOf = (images: number): Make => (folder) => Content.index(folder, images, [1000])
 /** Those that copy indexes. */
 const clients = ["effect-oci", "crane", "regctl", "oras", "skopeo"]
-const registries = ["effect-oci", "registry", "ggcr-registry"]
+const registries = ["effect-oci, memory", "effect-oci, disk", "registry", "ggcr-registry"]
 const two = ["effect-oci", "crane"]
 
 export const cases: Readonly<Record<string, Case>> = {
@@ -234,10 +235,10 @@ export const cases: Readonly<Record<string, Case>> = {
     prepare: served(one(1024 * MiB), "pull")
   },
   "serve-push-5000": {
-    title: "Registries: a push of 5,000 small blobs by crane",
+    title: "Registries: a push of 5,000 blobs of 1,000 bytes, in 50 images, by crane",
     rounds: 3,
     tools: registries,
-    prepare: served((folder) => Content.image(folder, Array.from({ length: 5000 }, () => 1000)), "push")
+    prepare: served(many, "push")
   },
   ...Object.fromEntries([1, 10, 100, 1000].map((images) => [
     `grow-${images}`,

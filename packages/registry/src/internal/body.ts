@@ -62,6 +62,10 @@ export const stream = (request: HttpServerRequest.HttpServerRequest): Stream.Str
     )
   })
 
+/** Whether there is none. */
+export const isNone = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  headers["content-length"] === "0" && headers["transfer-encoding"] === undefined
+
 /** What is said of it, if there is still anybody who listens. */
 export const reply = (broken: Broken, code: "BLOB_UPLOAD_INVALID" | "MANIFEST_INVALID"): Reply.Reply =>
   broken.slow

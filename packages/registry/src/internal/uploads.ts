@@ -125,7 +125,8 @@ const finish = Effect.fnUntraced(function*(
   digest: Digest.Digest
 ): Effect.fn.Return<Reply.Reply, StorageError | Body.Broken, Storage> {
   const storage = yield* Storage
-  yield* storage.append(repository, upload.id, upload.size, Body.stream(request))
+  // Most requests that complete an upload bring nothing more.
+  if (!Body.isNone(request)) yield* storage.append(repository, upload.id, upload.size, Body.stream(request))
   yield* storage.commit(repository, upload.id, digest)
   return created(repository, digest)
 })

@@ -9,14 +9,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { StorageError } from "../../Storage.ts"
-import * as Files from "./files.ts"
+import type { StorageError } from "../../Storage.ts"
+import type * as Files from "./files.ts"
 import * as Hints from "./hints.ts"
 import * as Names from "./names.ts"
+import * as Reading from "./reading.ts"
 
 export type Blobs = ReturnType<typeof make>
-
-const chunkSize = 512 * 1024
 
 export const make = (files: Files.Files, options: { readonly pruneAfter: number }) => {
   const { fs, path, root } = files
@@ -66,26 +65,16 @@ export const make = (files: Files.Files, options: { readonly pruneAfter: number 
       Effect.filter(hints.get(digest), (repository) => Effect.map(size(repository, digest), Option.isSome)),
 
     read: (digest: Digest.Digest, start: number, end: number): Stream.Stream<Uint8Array, StorageError> =>
-      end <= start ? Stream.empty : Stream.suspend(() => {
-        let left = end - start
-        const options = { offset: BigInt(start), bytesToRead: BigInt(left), chunkSize: Math.min(chunkSize, left) }
-        return fs.stream(contentOf(digest), options).pipe(
-          Stream.catchIf(
-            (error) => error.reason._tag === "NotFound",
-            () => fs.stream(asideOf(digest), options)
-          ),
-          Stream.mapArray((chunks) => {
-            for (const chunk of chunks) left -= chunk.length
-            return chunks
-          }),
-          Stream.catch((error) => Stream.fromEffect(Files.attempt(Effect.fail(error)))),
-          Stream.concat(Stream.suspend(() =>
-            left === 0
-              ? Stream.empty
-              : Stream.fail(new StorageError({ reason: "Failed", detail: "the blob is shorter than it was" }))
-          ))
-        )
-      }),
+      end <= start ? Stream.empty : Reading.make(
+        Effect.catchReason(
+          fs.open(contentOf(digest), { flag: "r" }),
+          "PlatformError",
+          "NotFound",
+          () => fs.open(asideOf(digest), { flag: "r" })
+        ),
+        start,
+        end
+      ),
 
     /**
      * Makes a blob of a file with bytes of this digest. `take` is asked for it when all else is done: it makes the file

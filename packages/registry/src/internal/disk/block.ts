@@ -5,16 +5,19 @@ import * as Effect from "effect/Effect"
 
 const smallest = 64 * 1024
 const largest = 512 * 1024
+/** What is worth a write of its own as it is. */
+const direct = 256 * 1024
 
 interface Blocks<E> {
-  /** Copies the bytes: they may be used again by whoever gave them. */
+  /** When it is done the bytes have been copied or written: they may be used again by whoever gave them. */
   readonly add: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>
   /** Writes what is left. */
   readonly flush: Effect.Effect<void, E>
 }
 
 export const make = <E>(write: (block: Uint8Array) => Effect.Effect<void, E>): Blocks<E> => {
-  let block = new Uint8Array(smallest)
+  let size = smallest
+  let block = new Uint8Array(0)
   let filled = 0
 
   const flush = Effect.suspend(() => {
@@ -24,20 +27,18 @@ export const make = <E>(write: (block: Uint8Array) => Effect.Effect<void, E>): B
     return write(bytes)
   })
 
-  const flushFull = Effect.suspend(() => {
-    if (filled < block.length) return Effect.void
-    return Effect.map(flush, () => {
-      if (block.length < largest) block = new Uint8Array(largest)
-    })
-  })
-
   const addOne = Effect.fnUntraced(function*(chunk: Uint8Array) {
     for (let at = 0; at < chunk.length;) {
+      if (filled === 0 && chunk.length - at >= direct) return yield* write(chunk.subarray(at))
+      if (filled === 0 && block.length < size) block = new Uint8Array(size)
       const taken = chunk.subarray(at, at + block.length - filled)
       block.set(taken, filled)
       filled += taken.length
       at += taken.length
-      yield* flushFull
+      if (filled < block.length) continue
+      yield* flush
+      // What was full was too small.
+      size = largest
     }
   })
 

@@ -13,12 +13,12 @@ const collected = () => {
 describe("blocks", () => {
   it.effect.prop(
     "have what was added, in order, and of a sensible size",
-    { sizes: Schema.Array(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 300_000 })))) },
+    { sizes: Schema.Array(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 700_000 })))) },
     ({ sizes }) =>
       Effect.gen(function*() {
         const { blocks, written } = collected()
         const all: Array<Uint8Array> = []
-        const piece = new Uint8Array(300_000)
+        const piece = new Uint8Array(700_000)
         for (const [at, size] of sizes.entries()) {
           piece.fill(at % 256)
           all.push(piece.slice(0, size))
