@@ -420,7 +420,11 @@ describe.each(Object.keys(Clouds.clients) as Array<keyof typeof Clouds.clients>)
   it.live.each(cases)("$name", (one) =>
     Effect.gen(function*() {
       const { result, seen } = yield* run(client, one)
-      assert.deepStrictEqual(seen.map(({ call }) => call), [...one.calls])
+      // With the ping the manifest is asked for as from nobody, whichever of them comes first.
+      const known = seen.filter(({ call, headers }) =>
+        !call.includes("/manifests/") || headers.authorization !== undefined
+      )
+      assert.deepStrictEqual(known.map(({ call }) => call), [...one.calls])
       assert.strictEqual(String(result._tag === "Success" && result.success.descriptor.digest), digest, String(result))
       for (const [secret, hosts] of Object.entries(one.secrets)) {
         assert.deepStrictEqual(

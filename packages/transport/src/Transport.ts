@@ -278,8 +278,15 @@ const make = Effect.gen(function*() {
    */
   const early = (registry: Registry.Registry, request: HttpClientRequest.HttpClientRequest) => {
     const origin = originOf(registry)
-    const reply = once(absolute(request, origin), origin)
-    return Effect.all([Cache.get(sessions, registry), Effect.orElseSucceed(reply, () => undefined)], { concurrency: 2 })
+    let reply: HttpClientResponse.HttpClientResponse | undefined
+    const read = once(absolute(request, origin), origin).pipe(
+      Effect.tap((response) => Effect.sync(() => reply = response)),
+      Effect.orElseSucceed(() => undefined)
+    )
+    return Effect.all([Cache.get(sessions, registry), read], { concurrency: 2 }).pipe(
+      // A reply that nobody will read would keep its connection.
+      Effect.onError(() => reply === undefined ? Effect.void : Effect.forkIn(ResponseBody.discard(reply), scope))
+    )
   }
 
   const exchange = Effect.fnUntraced(function*(

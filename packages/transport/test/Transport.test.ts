@@ -66,6 +66,42 @@ describe("Transport", () => {
       ])
     }))
 
+  it.effect("leaves no reply on its connection whose ping has failed", () =>
+    Effect.gen(function*() {
+      let isOver = false
+      const body = () =>
+        new ReadableStream<Uint8Array>({
+          pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+          cancel: () => {
+            isOver = true
+          }
+        }, { highWaterMark: 0 })
+      const internet = Internet.make(({ url }) => url.pathname === "/v2/" ? reply(503) : new Response(body()))
+      const slow = Effect.map(HttpClient.HttpClient, (http) =>
+        HttpClient.transform(http, (response, { url }) =>
+          url.endsWith("/v2/") ? Effect.delay(response, "1 second") : response))
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(Effect.flip(get()))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+        for (let i = 0; i < 10; i++) {
+          yield* Effect.promise(() =>
+            new Promise((resume) =>
+              setImmediate(resume)
+            )
+          )
+        }
+        assert.isTrue(isOver)
+      }).pipe(
+        Effect.provideService(RetryPolicy.RetryPolicy, RetryPolicy.challenge),
+        Effect.provide(Transport.layer.pipe(
+          Layer.provide(Layer.effect(HttpClient.HttpClient, slow)),
+          Layer.provide(internet.layer),
+          Layer.provide(Keychain.layerMemory([]))
+        ))
+      )
+    }))
+
   it.effect("takes what a registry gives to everybody, though it would ask others who they are", () =>
     Effect.gen(function*() {
       const internet = Internet.make(({ url }) =>
