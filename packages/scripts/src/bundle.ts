@@ -1,9 +1,9 @@
 /**
- * Makes one file of the command, so that it starts fast: `dist/bundle/effect-oci.js` of packages/cli, and a file for each
- * part that only some commands load. Wants `tsc -b` before.
+ * Makes one file of the command, so that it starts fast: `dist/bundle` of packages/cli, and a file for each part that
+ * only some commands load; `load.js` there runs it. Wants `tsc -b` before.
  */
 import * as Effect from "effect/Effect"
-import { rm } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { build, type Plugin } from "rolldown"
 import * as Main from "./Main.ts"
@@ -24,14 +24,25 @@ const make = async () => {
   const dir = `${cli}dist/bundle`
   // Parts have names of their own content: those of yesterday would stay for ever.
   await rm(dir, { recursive: true, force: true })
-  await build({
+  const { output } = await build({
     input: { "effect-oci": `${cli}dist/bin.js` },
     platform: "node",
     plugins: [undici],
+    // It is empty outside of a bundler of the web, as it is asked to be there.
+    transform: { define: { "import.meta": "{}" } },
     logLevel: "warn",
-    // Names stay, for the sake of whoever reads a stack.
-    output: { dir, format: "esm", minify: { compress: false, mangle: false, codegen: true } }
+    output: {
+      dir,
+      // Scripts, of which more can be kept compiled than of modules; named by what is in them.
+      format: "cjs",
+      entryFileNames: "[name]-[hash].cjs",
+      chunkFileNames: "[name]-[hash].cjs",
+      // Names stay, for the sake of whoever reads a stack.
+      minify: { compress: false, mangle: false, codegen: true }
+    }
   })
+  const entry = output.find((part) => part.type === "chunk" && part.isEntry)
+  await writeFile(`${dir}/entry`, entry?.fileName ?? "")
 }
 
 export const main = Effect.tryPromise({

@@ -1,0 +1,113 @@
+/**
+ * Runs the bundle with what V8 had compiled of it when the same command ran before.
+ *
+ * Node's own compile cache holds a module as it is before anything of it has run, so that each function is compiled again when
+ * it is called first: a fifth of what a short command costs. What is kept here is taken when a command has ended, one for
+ * each command. It is code: only a folder that nobody else can write to is believed, and only a file that is whole.
+ */
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import module from "node:module"
+import { homedir, tmpdir } from "node:os"
+import * as path from "node:path"
+import process from "node:process"
+import { fileURLToPath } from "node:url"
+import { constants, Script } from "node:vm"
+import { crc32 } from "node:zlib"
+
+const bundle = fileURLToPath(new URL("./dist/bundle/", import.meta.url))
+
+const ofUser = () => {
+  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env
+  if (process.platform === "win32" && LOCALAPPDATA !== undefined) return LOCALAPPDATA
+  if (XDG_CACHE_HOME !== undefined && path.isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME
+  return path.join(homedir(), process.platform === "darwin" ? "Library/Caches" : ".cache")
+}
+
+/** Makes a folder that only its owner can write to; nothing where there is one already that others can, or cannot be one. */
+const ownFolder = (folder) => {
+  try {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (process.platform === "win32") return folder
+    const { mode, uid } = fs.lstatSync(folder)
+    return uid === process.getuid() && (mode & 0o170022) === 0o040000 ? folder : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Where no home is, or none that can be written to, there is the folder for temporary files. */
+const folderFor = (key) => {
+  if (process.env.NODE_DISABLE_COMPILE_CACHE !== undefined) return undefined
+  const root = ownFolder(path.join(ofUser(), "effect-oci")) ??
+    ownFolder(path.join(tmpdir(), `effect-oci-${process.getuid?.() ?? ""}`))
+  return root === undefined ? undefined : ownFolder(path.join(root, key))
+}
+
+const entry = fs.readFileSync(path.join(bundle, "entry"), "utf8")
+const command = process.argv.slice(2).find((word) => /^[a-z-]{1,20}$/.test(word)) ?? ""
+// What V8 compiles fits the one that has compiled it, and the flags that it was given.
+const key = createHash("sha256")
+  .update([entry, process.version, process.arch, ...process.execArgv].join("\n"))
+  .digest("hex").slice(0, 16)
+const folder = folderFor(key)
+const keptIn = (name) => path.join(folder, `${command}-${name}.bin`)
+
+const readKept = (name) => {
+  try {
+    const bytes = fs.readFileSync(keptIn(name))
+    const data = bytes.subarray(4)
+    return crc32(data) === bytes.readUInt32LE(0) ? data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const keep = (name, script) => {
+  const temporary = `${keptIn(name)}.${process.pid}`
+  try {
+    const data = script.createCachedData()
+    const sum = Buffer.alloc(4)
+    sum.writeUInt32LE(crc32(data))
+    fs.writeFileSync(temporary, Buffer.concat([sum, data]), { mode: 0o600, flag: "wx" })
+    fs.renameSync(temporary, keptIn(name))
+  } catch {
+    // The next start takes a little longer.
+    fs.rmSync(temporary, { force: true })
+  }
+}
+
+/** Those of which nothing was kept. */
+const fresh = new Map()
+const loaded = new Map()
+
+/** A part of the bundle, in the format of CommonJS. */
+const load = (name) => {
+  const known = loaded.get(name)
+  if (known !== undefined) return known.exports
+  const part = { exports: {} }
+  loaded.set(name, part)
+  const filename = path.join(bundle, name)
+  const source = fs.readFileSync(filename, "utf8")
+  const cachedData = folder === undefined ? undefined : readKept(name)
+  const script = new Script(`(function(exports,require,module){${source}\n})`, {
+    filename,
+    cachedData,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
+  })
+  if (cachedData === undefined || script.cachedDataRejected === true) fresh.set(name, script)
+  script.runInThisContext()(part.exports, requireOf(filename), part)
+  return part.exports
+}
+
+const requireOf = (filename) => {
+  const outside = module.createRequire(filename)
+  return (id) => id.startsWith("./") ? load(id.slice(2)) : outside(id)
+}
+
+if (folder !== undefined) {
+  // What is not in the bundle.
+  module.enableCompileCache?.(folder)
+  process.once("exit", () => fresh.forEach((script, name) => keep(name, script)))
+}
+load(entry)
