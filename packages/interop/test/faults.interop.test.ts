@@ -35,6 +35,8 @@ import { measured, type Outcome, peers } from "../src/measured.ts"
 const user = Credential.basic("ann", "s3cret")
 const size = sizes.large
 const bytes = Content.bytes(size, 7)
+const small = Content.bytes(1024 * 1024, 7)
+const places = Array.from({ length: 16 }, (_, at) => at * 64 * 1024)
 
 /** The registries behind the proxies: both of another make, and one of ours for what only tokens show. */
 class Registries extends Context.Service<Registries, {
@@ -73,12 +75,12 @@ const program = (wire: Wire.Wire, ways: Layer.Layer<never> = Layer.empty) =>
 
 let runs = 0
 
-const run = Effect.fnUntraced(function*(fault: Case) {
+const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array = bytes) {
   const { ours, source, target } = yield* Registries
   const name = `case/n${runs++}`
   const upstream = fault.ours === true ? ours : target
   const store = MemoryStore.make("seed")
-  const descriptor = yield* Content.image(store, { layers: [bytes] })
+  const descriptor = yield* Content.image(store, { layers: [layer] })
   yield* Effect.gen(function*() {
     const remote = yield* Remote.Remote
     yield* remote.copy({ store, descriptor }, `${new URL(source).host}/${name}:1`)
@@ -118,8 +120,8 @@ const run = Effect.fnUntraced(function*(fault: Case) {
     struck,
     ended,
     seconds: Duration.toSeconds(time),
-    down: wire.down / size,
-    up: wire.up / size,
+    down: wire.down / layer.length,
+    up: wire.up / layer.length,
     isSame: Exit.isSuccess(exit) && exit.value.descriptor.digest === descriptor.digest
   }
 }, Effect.scoped)
@@ -237,6 +239,22 @@ for (const peer of ["registry", "docker-registry"] as const) {
             const more = extra(peer, fault)
             assert.isAtMost(down, (fault.down ?? 1) + more)
             assert.isAtMost(up, (fault.up ?? 1) + more)
+          })
+      )
+
+      // What is on its way when a connection is cut has been sent; what arrived is not sent again, where the registry kept it.
+      it.effect.each(places)(
+        "ends right where a blob of 1 MiB is cut at byte %d, down and up",
+        (at) =>
+          Effect.gen(function*() {
+            const source = [Fault.truncate(at, { end: "reset" }).on("GET", "/blobs/sha256:")]
+            const down = yield* run({ name: "", source }, small)
+            assert.isTrue(hasMet({ name: "", source }, down) && down.isSame, String(down.exit))
+            assert.isAtMost(down.down, 1.13)
+            const target = [Fault.reset(at).on("PUT", "/blobs/uploads/")]
+            const up = yield* run({ name: "", target }, small)
+            assert.isTrue(hasMet({ name: "", target }, up) && up.isSame, String(up.exit))
+            assert.isAtMost(up.up, 2)
           })
       )
 
