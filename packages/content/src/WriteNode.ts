@@ -374,18 +374,17 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
     ahead: options.isNew === true ? read.get : undefined,
     discover: (target, isPresent) => {
       if (isPresent && follow === undefined) return undefined
-      return Effect.gen(function*() {
-        const needs = yield* members.get
-        const all = yield* read.get
-        const listed = target.refer === undefined
-          ? []
-          : Option.toArray(Option.map(Successors.referrer(found(all), all), (referrer) => listing(self, referrer)))
-        return {
-          // Of what is present only that is looked at which may have followers.
-          needs: isPresent ? needs.filter(({ kind }) => kind === "manifest") : needs,
-          follows: [...listed, ...(yield* followers)]
-        }
-      })
+      return Effect.flatMap(members.get, (needs) =>
+        Effect.zipWith(read.get, followers, (all, followed) => {
+          const listed = target.refer === undefined
+            ? []
+            : Option.toArray(Option.map(Successors.referrer(found(all), all), (referrer) => listing(self, referrer)))
+          return {
+            // Of what is present only that is looked at which may have followers.
+            needs: isPresent ? needs.filter(({ kind }) => kind === "manifest") : needs,
+            follows: [...listed, ...followed]
+          }
+        }))
     },
     write: ({ progress, target }) =>
       Effect.flatMap(read.get, (all) =>

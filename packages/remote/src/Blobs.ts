@@ -100,7 +100,9 @@ const part = (
   Stream.suspend(() => {
     let received = from
     // There is no range of nothing: where all had come before it broke off, or is there already, nobody is asked.
-    return Stream.suspend(() => received === to && to > 0 ? Stream.empty : open(repository, descriptor, received, to))
+    return Stream.suspend(() =>
+      received === to && to > 0 ? Stream.empty : Stream.unwrap(open(repository, descriptor, received, to))
+    )
       .pipe(
         Stream.mapArray((chunks) => {
           for (const chunk of chunks) received += chunk.length
@@ -126,26 +128,30 @@ const endedEarly = (repository: Repository.Repository, { digest }: Descriptor.De
     reason: new Unreachable({ detail: "the body ended early", code: undefined, transient: true })
   })
 
-const open = (repository: Repository.Repository, descriptor: Descriptor.Descriptor, from: number, to: number) =>
-  Stream.unwrap(Effect.gen(function*() {
-    const client = yield* Request.client(repository, "pull")
-    const get = (headers: Record<string, string>) =>
-      Retry.once(client.get(at(repository, descriptor.digest), { headers }))
-    const isWhole = from === 0 && to === descriptor.size
-    let response = yield* get(isWhole ? {} : { range: `bytes=${from}-${to - 1}` })
-    if (response.status === 206) {
-      if (isRange(response, from, to, descriptor.size)) return ResponseBody.stream(response)
-      // A part, but not the one that was asked for: nothing that this registry says of ranges can be believed.
-      yield* ResponseBody.discard(response)
-      response = yield* get({})
-    }
-    const length = Request.lengthOf(response)
-    if (length !== undefined && length !== descriptor.size && response.status === 200) {
-      return yield* Request.mismatch(response, `the blob has ${length} bytes, not ${descriptor.size}`)
-    }
-    const body = ResponseBody.stream(response)
-    return isWhole ? body : cut(body, from, to)
-  }))
+const open = Effect.fnUntraced(function*(
+  repository: Repository.Repository,
+  descriptor: Descriptor.Descriptor,
+  from: number,
+  to: number
+): Effect.fn.Return<Stream.Stream<Uint8Array, RegistryError>, RegistryError, Transport> {
+  const client = yield* Request.client(repository, "pull")
+  const get = (headers: Record<string, string>) =>
+    Retry.once(client.get(at(repository, descriptor.digest), { headers }))
+  const isWhole = from === 0 && to === descriptor.size
+  let response = yield* get(isWhole ? {} : { range: `bytes=${from}-${to - 1}` })
+  if (response.status === 206) {
+    if (isRange(response, from, to, descriptor.size)) return ResponseBody.stream(response)
+    // A part, but not the one that was asked for: nothing that this registry says of ranges can be believed.
+    yield* ResponseBody.discard(response)
+    response = yield* get({})
+  }
+  const length = Request.lengthOf(response)
+  if (length !== undefined && length !== descriptor.size && response.status === 200) {
+    return yield* Request.mismatch(response, `the blob has ${length} bytes, not ${descriptor.size}`)
+  }
+  const body = ResponseBody.stream(response)
+  return isWhole ? body : cut(body, from, to)
+})
 
 const isRange = (
   response: HttpClientResponse.HttpClientResponse,

@@ -11,7 +11,6 @@ import type * as Repository from "@effect-oci/name/Repository"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Redact from "@effect-oci/transport/Redact"
 import { isRegistryError, ProtocolViolation, RegistryError } from "@effect-oci/transport/RegistryError"
-import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,6 +19,7 @@ import * as Blobs from "./Blobs.ts"
 import * as Known from "./internal/known.ts"
 import * as Mount from "./internal/mount.ts"
 import * as Pieces from "./internal/pieces.ts"
+import * as Pushing from "./internal/pushing.ts"
 import * as Request from "./internal/request.ts"
 import * as Retry from "./internal/retry.ts"
 import * as Session from "./internal/session.ts"
@@ -66,29 +66,6 @@ export const monolithicLimit = 4 * 1024 * 1024
  */
 const smallLimit = 64 * 1024
 
-/** What a small body gives, read once for all attempts; more than was said is as wrong as the first byte too many. */
-const reading = <E, R>(body: Body<E, R>, size: number): Effect.Effect<Uint8Array, E, R> => {
-  let held: Uint8Array | undefined
-  return Effect.suspend(() => {
-    if (held !== undefined) return Effect.succeed(held)
-    const all = new Uint8Array(size + 1)
-    let at = 0
-    return body(0).pipe(
-      Stream.takeWhile(() => at <= size),
-      Stream.runForEachArray((chunks) =>
-        Effect.sync(() => {
-          for (const chunk of chunks) {
-            const part = chunk.subarray(0, all.length - at)
-            all.set(part, at)
-            at += part.length
-          }
-        })
-      ),
-      Effect.map(() => held = all.subarray(0, at))
-    )
-  })
-}
-
 /**
  * Sends a blob of a known digest: POST, then PUT with the body; for one above `monolithicLimit` PATCH with the body, then PUT.
  * A small one goes in a single POST where the registry is known to take it, which the first tiny one finds out. A tiny one is
@@ -111,110 +88,37 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
   body: Body<E, R>,
   options?: Options | undefined
 ): Effect.fn.Return<Outcome, E | RegistryError, R | Transport> {
-  const candidates = Mount.candidates(repository, options?.mountFrom ?? [])
   const client = yield* Request.client(repository, "push")
   const known = yield* Known.of(repository)
-  const size = options?.chunkSize ?? chunkSize
-  let session: Session.Session | undefined
-  let attempts = 0
-  let isChunked = options?.chunkSize !== undefined && descriptor.size > options.chunkSize
-  let isDoubted = false
-  let last: RegistryError | undefined
-  // The furthest that any session came: what the registry has lost again is no progress.
-  let furthest = 0
-
-  /** What the registry has of it after a failure; a large blob goes in chunks where it kept nothing of what was cut off. */
-  const resume = Effect.fnUntraced(function*(
-    before: Session.Session
-  ): Effect.fn.Return<Session.Session | undefined, RegistryError> {
-    const now = yield* Session.status(client, before)
-    const hasKept = now !== undefined && now.offset > before.offset
-    if (!hasKept && last?.reason._tag === "Unreachable") isChunked = descriptor.size > before.chunkSize
-    return now === undefined || now.offset > descriptor.size ? undefined : now
-  })
-
-  const keep = (opened: Session.Session | undefined) => void (session = opened)
-  const small = descriptor.size <= smallLimit ? reading(body, descriptor.size) : undefined
-  const from = (offset: number) =>
-    small === undefined ? Effect.succeed(body(offset)) : Effect.map(small, (bytes) => bytes.subarray(offset))
-  let isAsking = false
-  let isRefused = false
-
-  /** One of the tiny ones finds out; the others do not wait for that. */
-  const mayPost = (): boolean => {
-    if (isChunked) return false
-    if (known.takesPost !== undefined) return known.takesPost && descriptor.size <= monolithicLimit
-    if (known.isPostTried || small === undefined) return false
-    known.isPostTried = true
-    return isAsking = true
+  const pushing: Pushing.Pushing<E, R> = {
+    repository,
+    descriptor,
+    body,
+    small: descriptor.size <= smallLimit ? Pushing.reading(body, descriptor.size) : undefined,
+    client,
+    known,
+    chunkSize: options?.chunkSize ?? chunkSize,
+    monolithicLimit,
+    candidates: Mount.candidates(repository, options?.mountFrom ?? []),
+    keep: (session) => void (pushing.session = session),
+    session: undefined,
+    attempts: 0,
+    isChunked: options?.chunkSize !== undefined && descriptor.size > options.chunkSize,
+    isDoubted: false,
+    last: undefined,
+    furthest: 0,
+    isAsking: false,
+    isRefused: false
   }
-
-  /** All in one request, if the registry may take it; where it does not, it answers with a session. */
-  const post = Effect.gen(function*() {
-    if (!mayPost()) return false
-    const { payload, reveal } = yield* Session.payload(yield* from(0), descriptor.size)
-    const request = Retry.body(client.post(Request.path(repository, "blobs/uploads/"), {
-      urlParams: { digest: descriptor.digest, ...Session.algorithmOf(descriptor.digest) },
-      body: payload
-    }))
-    const response = yield* reveal(Session.opening(client, request, size, keep)).pipe(
-      Effect.catchIf(refusesPost, () => Effect.undefined)
-    )
-    isRefused = response?.status !== 201
-    if (response === undefined) return false
-    yield* ResponseBody.discard(response)
-    if (isRefused) return false
-    known.takesPost = true
-    yield* Request.isWhatWasSent(response, descriptor.digest)
-    return true
-  })
-
-  const attempt = Effect.gen(function*() {
-    if (attempts++ > 0) {
-      if (yield* Retry.once(Blobs.exists(repository, descriptor.digest))) return "sent" as const
-      if (session !== undefined) session = yield* resume(session)
-    }
-    if (session === undefined) {
-      if (yield* Mount.first(repository, descriptor.digest, candidates, size, keep)) return "mounted" as const
-      if (session === undefined && attempts === 1 && (yield* post)) return "sent" as const
-    }
-    if (session === undefined) {
-      const start = Session.start(client, repository, Session.algorithmOf(descriptor.digest), size, keep)
-      const [response] = yield* Effect.all([start, small ?? Effect.void], { concurrency: 2 })
-      session = yield* Session.sessionOf(response, size)
-    }
-    const told = (offset: number) => furthest = Math.max(furthest, offset)
-    told(session.offset)
-    let rest = yield* from(session.offset)
-    if (isChunked) rest = yield* Session.sendChunks(client, session, rest, told)
-    else if (descriptor.size > monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest, told)
-    yield* Session.complete(client, session, descriptor, rest)
-    // What it did not take in a POST, and has taken in the usual way: so it is with all.
-    if (isRefused) known.takesPost = false
-    return "sent" as const
-  }).pipe(
-    Effect.mapError((error) => {
-      if (!isRegistryError(error)) return error
-      last = error
-      if (isDoubted || !Session.isWrongDigest(error)) return error
-      // Something changed on the way, or the parts of a resumed upload were not parts of one thing: once more, as a whole.
-      isDoubted = true
-      session = undefined
-      return Session.lost(error)
-    })
-  )
-  return yield* Retry.operation(attempt, () => furthest).pipe(
+  return yield* Retry.operation(Pushing.attempt(pushing), () => pushing.furthest).pipe(
     Effect.onExit((exit) => {
-      if (isAsking) known.isPostTried = false
-      return Exit.isSuccess(exit) || session === undefined ? Effect.void : Session.cancel(client, session)
+      if (pushing.isAsking) known.isPostTried = false
+      return Exit.isSuccess(exit) || pushing.session === undefined
+        ? Effect.void
+        : Session.cancel(client, pushing.session)
     })
   )
 })
-
-/** Which may be for any reason: whether it is the single request, the usual way will tell. */
-const refusesPost = <E>(error: E | RegistryError): error is E & RegistryError =>
-  isRegistryError(error) && !Session.isWrongDigest(error) &&
-  ["Rejected", "Unsupported", "NotFound"].includes(error.reason._tag)
 
 /**
  * Options for `pushStream`.

@@ -21,16 +21,21 @@ export const Reading = Context.Reference<"pull" | "push">("@effect-oci/remote/in
 
 const scopes = { pull: AccessScope.pull, push: AccessScope.push, remove: AccessScope.remove }
 
+// No generator of its own for each request: V8 keeps such a function, with all that it closes over, until a major collection.
 export const client = (
   repository: Repository.Repository,
   action: keyof typeof scopes,
   also: ReadonlyArray<Repository.Repository> = []
 ) =>
-  Effect.gen(function*() {
-    const transport = yield* Transport.Transport
-    const scope = scopes[action === "pull" ? yield* Reading : action](repository)
-    return transport.client({ resource: repository, scopes: AccessScope.join([scope], also.map(AccessScope.pull)) })
-  })
+  Effect.flatMap(
+    Transport.Transport,
+    (transport) =>
+      Effect.map(action === "pull" ? Reading : Effect.succeed(action), (action) =>
+        transport.client({
+          resource: repository,
+          scopes: AccessScope.join([scopes[action](repository)], also.map(AccessScope.pull))
+        }))
+  )
 
 /** A client for the registry as a whole. */
 export const registryClient = (registry: Registry.Registry) =>
