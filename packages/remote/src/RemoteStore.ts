@@ -30,6 +30,7 @@ import * as Stream from "effect/Stream"
 import * as Blobs from "./Blobs.ts"
 import { Foreign } from "./Foreign.ts"
 import * as Request from "./internal/request.ts"
+import * as Steady from "./internal/steady.ts"
 import * as Waits from "./internal/waits.ts"
 import * as Manifests from "./Manifests.ts"
 import * as Referrers from "./Referrers.ts"
@@ -174,7 +175,7 @@ export const make = (
         if (!MediaType.isDocument(descriptor.mediaType)) {
           return Blobs.get(repository, descriptor, offset).pipe(
             orForeign(descriptor, offset),
-            Stream.provideContext(services),
+            Steady.changed((before: Context.Context<never>) => Context.merge(before, services)),
             Stream.mapError(contentError("read", location)),
             verified,
             // Whoever reads it once more reads it elsewhere.

@@ -29,12 +29,14 @@ export interface Connection {
 
 /** Most replies are small. */
 const firstSize = 16 * 1024
-/** Large enough that a blob costs few turns of the loop, small enough for the caches of the processor. */
-const largestSize = 512 * 1024
 
 /** How much more than their first buffers connections may have, all together. */
 export interface Room {
   free: number
+  /** What any may have, however little is free. */
+  readonly usual: number
+  /** What one may have while there is so much free: the fewer the pieces of a blob, the less it costs. */
+  readonly largest: number
 }
 
 /** What a socket is made to read with. */
@@ -91,9 +93,10 @@ const over = (
         return false
       }
       // What was full was too small.
-      if (bytes === buffer && length === bytes.length && length < largestSize) {
-        const size = Math.min(4 * length, largestSize)
-        if (size - length <= room.free) resize(size)
+      if (bytes === buffer && length === bytes.length) {
+        const wanted = Math.min(4 * length, room.largest)
+        const size = wanted - length <= room.free ? wanted : Math.min(wanted, room.usual)
+        if (size > length) resize(size)
       }
       tellReader(bytes.subarray(0, length))
       if (isTls && reader === undefined && bytes === buffer) {
@@ -155,12 +158,10 @@ export interface Options {
   /** In milliseconds. */
   readonly connectTimeout: number
   readonly lookup: net.LookupFunction
+  readonly room: Room
   /** Of a host and port, as a URL has them. */
   readonly tls: (host: string) => tls.ConnectionOptions
 }
-
-/** A pool has a limit of its own. */
-const unlimited: Room = { free: Infinity }
 
 /** Connects, and tells when it is connected. Gives what stops it. */
 export const open = (
@@ -198,7 +199,7 @@ export const open = (
         })
         : net.connect(to)
     },
-    unlimited,
+    options.room,
     url.protocol === "https:",
     (error) => settle(error ?? closed("the connection was closed before it was made"))
   )

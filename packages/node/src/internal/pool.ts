@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Connection from "./connection.ts"
 
-export interface Options extends Connection.Options {
+export interface Options extends Omit<Connection.Options, "room"> {
   /** How many connections an origin gets at most. */
   readonly connections: number
   /** Why a host is not dialled. */
@@ -40,8 +40,14 @@ interface Origin {
   readonly open: Set<() => void>
 }
 
+const KiB = 1024
+const MiB = 1024 * KiB
+
 export const make = (options: Options): Pool => {
   const origins = new Map<string, Origin>()
+  // There are only so many connections: each may have what it needs. Of a few large blobs each may have more.
+  const room: Connection.Room = { free: 8 * MiB, usual: 512 * KiB, largest: 2 * MiB }
+  const to: Connection.Options = { ...options, room }
 
   const originOf = (url: URL): Origin => {
     let origin = origins.get(url.origin)
@@ -76,7 +82,7 @@ export const make = (options: Options): Pool => {
   }
 
   const dial = (origin: Origin, waiter: Waiter): void => {
-    const close = Connection.open(origin.url, options, (connected) => {
+    const close = Connection.open(origin.url, to, (connected) => {
       waiter.stop = undefined
       if (connected instanceof Error) {
         waiter.resume(Effect.fail(connected))

@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function*(
         return () => fiber.interruptUnsafe(parent, ClientAbort.annotation)
       }
       const served: Served.Options = {
-        room: { free: room },
+        room: { free: room, usual: 0, largest: 512 * 1024 },
         headTimeout,
         keepAlive,
         timeout,

@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as Pieces from "./pieces.ts"
 import * as Request from "./request.ts"
 import * as Retry from "./retry.ts"
+import * as Steady from "./steady.ts"
 
 type Client = HttpClient.HttpClient.With<RegistryError>
 
@@ -164,7 +165,7 @@ export const tapped = Effect.fnUntraced(function*<E, R>(body: Stream.Stream<Uint
   const failed: { error: E | undefined } = { error: undefined }
   const stream = body.pipe(
     Stream.tapError((error) => Effect.sync(() => void (failed.error = error))),
-    Stream.provideContext(context)
+    Steady.changed((_: Context.Context<never>) => context)
   )
   const reveal = <A>(self: Effect.Effect<A, RegistryError>): Effect.Effect<A, E | RegistryError> =>
     Effect.mapError(self, (error) => failed.error ?? error)

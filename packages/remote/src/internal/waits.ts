@@ -4,8 +4,10 @@
 import * as Budget from "@effect-oci/content/Budget"
 import type { Store } from "@effect-oci/content/Store"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
+import * as Steady from "./steady.ts"
 
 type Told = (wait: RetryPolicy.Wait) => Effect.Effect<void>
 
@@ -23,7 +25,10 @@ const also = (origin: string) => (before: Told): Told => (wait) =>
 /** The same store, of a registry of this name. */
 export const told = <S extends Store>(origin: string, store: S): S => {
   const effect = Effect.updateService(RetryPolicy.OnWait, also(origin))
-  const stream = Stream.updateService(RetryPolicy.OnWait, also(origin))
+  const stream = <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+    Steady.changed((context: Context.Context<R>) =>
+      Context.add(context, RetryPolicy.OnWait, also(origin)(Context.get(context, RetryPolicy.OnWait)))
+    )(self)
   const { refer, referrers } = store
   const told: Store = {
     location: store.location,
