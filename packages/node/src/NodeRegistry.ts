@@ -117,7 +117,10 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
   const { auth, faults = [], tell, upstreams } = options
   const kept = upstreams === undefined
     ? storage
-    : yield* PullThrough.make(storage, { sourceOf: Upstreams.sourceOf(upstreams) })
+    : yield* PullThrough.make(storage, {
+      sourceOf: Upstreams.sourceOf(upstreams),
+      tagsOf: Upstreams.tagsOf(upstreams)
+    })
   const registry = RegistryServer.app.pipe(
     Effect.provideService(Storage, yield* Quota.limit(kept, options.quota)),
     Effect.provideService(Settings.Settings, settingsOf(options))

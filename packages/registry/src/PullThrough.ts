@@ -12,11 +12,13 @@ import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
+import * as Cache from "effect/Cache"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -38,13 +40,19 @@ export interface Options {
    */
   readonly sourceOf: (repository: string) => Effect.Effect<Option.Option<Source>>
   /**
-   * How long something that was not there is not asked for again. Other failures are never remembered.
+   * A repository's tags, where they can be listed.
+   *
+   * @default none can
+   */
+  readonly tagsOf?: ((repository: string) => Option.Option<Stream.Stream<string, unknown>>) | undefined
+  /**
+   * How long something that was not there is not asked for again, nor a list of tags. Other failures are never remembered.
    *
    * @default "5 seconds"
    */
   readonly missingFor?: Duration.Input | undefined
   /**
-   * How long a source may take to say what a tag or digest stands for.
+   * How long a source may take to say what a tag or digest stands for, or for a page of its tags.
    *
    * @default "10 seconds"
    */
@@ -66,6 +74,11 @@ const remember = <K, V>(map: Map<K, V>, key: K, value: V): V => {
   return value
 }
 
+/** More than any registry has, lest one goes on for ever. */
+const mostTags = 1_000_000
+
+const unlisted = new StorageError({ reason: "Upstream", detail: "the tags cannot be listed" })
+
 const upstream = (error: ContentError) => new StorageError({ reason: "Upstream", detail: error.message })
 
 /**
@@ -80,14 +93,14 @@ const upstream = (error: ContentError) => new StorageError({ reason: "Upstream",
  *
  * **Gotchas**
  *
- * Tags and referrers are listed as far as they were pulled.
+ * Referrers are listed as far as they were pulled; so are tags where the source cannot list them or does not answer.
  *
  * @category constructors
  * @since 1.0.0
  */
 export const make = Effect.fnUntraced(function*(
   storage: Storage["Service"],
-  { missingFor = "5 seconds", patience = "10 seconds", sourceOf }: Options
+  { missingFor = "5 seconds", patience = "10 seconds", sourceOf, tagsOf = Option.none }: Options
 ): Effect.fn.Return<Storage["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
   const start = yield* Hasher.Hashing
@@ -216,6 +229,21 @@ export const make = Effect.fnUntraced(function*(
     return { done, first: Stream.fromQueue(queue) }
   })
 
+  // A client asks for page after page, and they are all of one list.
+  const listed = yield* Cache.makeWith(
+    Effect.fnUntraced(function*(repository: string) {
+      const all = yield* Option.getOrElse(tagsOf(repository), () => Stream.fail(unlisted)).pipe(
+        Stream.timeoutOrElse({ duration: patience, orElse: () => Stream.fail(unlisted) }),
+        Stream.take(mostTags),
+        Stream.runCollect
+      )
+      return [...all].sort((a, b) => a < b ? -1 : a > b ? 1 : 0)
+    }),
+    { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? missingFor : 0 }
+  )
+  const tags: Storage["Service"]["tags"] = (repository) =>
+    Effect.catch(Effect.asSome(Cache.get(listed, repository)), () => storage.tags(repository))
+
   const readBlob: Storage["Service"]["readBlob"] = (digest, start, end) =>
     Stream.unwrap(Effect.gen(function*() {
       const blob = named.get(digest)
@@ -241,6 +269,7 @@ export const make = Effect.fnUntraced(function*(
   return {
     ...storage,
     manifest,
+    tags,
     readBlob,
     blobSize: (repository, digest) =>
       Effect.map(storage.blobSize(repository, digest), (local) => {

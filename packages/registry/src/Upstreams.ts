@@ -7,7 +7,8 @@ import type { Source } from "@effect-oci/content/Store"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
 import * as Reply from "./internal/reply.ts"
 import * as Route from "./internal/route.ts"
 
@@ -31,6 +32,17 @@ export interface Upstreams {
    * A repository by its name with the registry; nothing if there can be none of that name.
    */
   readonly source: (name: string) => Effect.Effect<Option.Option<Source>>
+  /**
+   * The tags of a repository, where they can be listed.
+   */
+  readonly tags?: ((name: string) => Stream.Stream<string, unknown>) | undefined
+}
+
+/** What a repository is called with its registry. */
+const nameOf = ({ hosts }: Upstreams, repository: string): string | undefined => {
+  const [only, ...others] = hosts
+  if (hosts.some((host) => repository.startsWith(`${host}/`))) return repository
+  return only === undefined || others.length > 0 ? undefined : `${only}/${repository}`
 }
 
 /**
@@ -40,9 +52,19 @@ export interface Upstreams {
  * @since 1.0.0
  */
 export const sourceOf = (self: Upstreams) => (repository: string): Effect.Effect<Option.Option<Source>> => {
-  const [only, ...others] = self.hosts
-  if (self.hosts.some((host) => repository.startsWith(`${host}/`))) return self.source(repository)
-  return only === undefined || others.length > 0 ? Effect.succeedNone : self.source(`${only}/${repository}`)
+  const name = nameOf(self, repository)
+  return name === undefined ? Effect.succeedNone : self.source(name)
+}
+
+/**
+ * The tags of a repository of one's own, where they can be listed.
+ *
+ * @category getting
+ * @since 1.0.0
+ */
+export const tagsOf = (self: Upstreams) => (repository: string): Option.Option<Stream.Stream<string, unknown>> => {
+  const name = nameOf(self, repository)
+  return name === undefined || self.tags === undefined ? Option.none() : Option.some(self.tags(name))
 }
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | R>

@@ -21,7 +21,11 @@ import { sendTo } from "./registry.ts"
 const failure = (reason: Reason) => new ContentError({ operation: "read", location: "up.test/a", reason })
 
 /** An upstream with an image `a:1`, a cache before it, and what was asked of the upstream. */
-const proxied = Effect.fnUntraced(function*(change: (source: Source) => Source = (source) => source, size = 100_000) {
+const proxied = Effect.fnUntraced(function*(
+  change: (source: Source) => Source = (source) => source,
+  size = 100_000,
+  tags?: Stream.Stream<string, unknown>
+) {
   const upstream = MemoryStore.make("up.test/a")
   const image = yield* FakeImage.image({ layers: 2, size })
   for (const { bytes, descriptor } of [...image.blobs, ...image.manifests]) {
@@ -38,7 +42,8 @@ const proxied = Effect.fnUntraced(function*(change: (source: Source) => Source =
   }
   const cache = yield* MemoryStorage.make
   const storage = yield* PullThrough.make(cache, {
-    sourceOf: (repository) => Effect.succeed(repository === "a" ? Option.some(counted) : Option.none())
+    sourceOf: (repository) => Effect.succeed(repository === "a" ? Option.some(counted) : Option.none()),
+    tagsOf: (repository) => repository === "a" ? Option.fromUndefinedOr(tags) : Option.none()
   })
   const send = sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
   const cached = Effect.fnUntraced(function*(descriptor: Descriptor.Descriptor) {
@@ -243,6 +248,38 @@ describe("PullThrough", () => {
       }), 20_000)
       yield* send("GET", "/v2/a/manifests/1")
       assert.deepStrictEqual((yield* send(...get(layer.descriptor.digest))).bytes, layer.bytes)
+    }))
+
+  it.effect("lists the tags that the source has, asked once for all pages, and those it has pulled where that cannot say", () =>
+    Effect.gen(function*() {
+      let lists = 0
+      let answer: Stream.Stream<string, ContentError> = Stream.make("b", "1", "a", "Z")
+      const { send } = yield* proxied((source) => source, 100, Stream.suspend(() => (lists++, answer)))
+      const list = (query = "", repository = "a") =>
+        Effect.map(
+          send("GET", `/v2/${repository}/tags/list${query}`),
+          ({ status, text }) => status === 200 ? JSON.parse(text).tags : status
+        )
+      assert.deepStrictEqual(yield* list("?n=3"), ["1", "Z", "a"])
+      assert.deepStrictEqual(yield* list("?n=3&last=a"), ["b"])
+      assert.strictEqual(lists, 1)
+      assert.strictEqual(yield* list("", "other"), 404)
+
+      yield* TestClock.adjust("5 seconds")
+      answer = Stream.make("a")
+      assert.deepStrictEqual(yield* list(), ["a"])
+
+      yield* TestClock.adjust("5 seconds")
+      answer = Stream.fail(failure(new Unavailable({ detail: "down" })))
+      assert.strictEqual(yield* list(), 404)
+      yield* send("GET", "/v2/a/manifests/1")
+      assert.deepStrictEqual(yield* list(), ["1"])
+      answer = Stream.concat(Stream.make("a"), Stream.never)
+      const waiting = yield* Effect.forkChild(list(), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* Fiber.join(waiting), ["1"])
+      answer = Stream.make("back")
+      assert.deepStrictEqual(yield* list(), ["back"])
     }))
 
   it.effect("waits for no client, and keeps nothing from a slow one", () =>

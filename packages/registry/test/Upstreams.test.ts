@@ -3,6 +3,7 @@ import * as Tag from "@effect-oci/name/Tag"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as Auth from "../src/Auth.ts"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
@@ -52,6 +53,20 @@ describe("Upstreams", () => {
       assert.strictEqual((yield* sendTo(one.app)("GET", "/v2/app/manifests/1")).status, 200)
       assert.deepStrictEqual(one.asked, ["localhost:5000/app"])
     }))
+
+  it("lists tags by the name that a repository has with its registry, where there is such a list", () => {
+    const asked: Array<string> = []
+    const tags = (name: string) => (asked.push(name), Stream.empty)
+    const source = () => Effect.succeedNone
+    const ask = (hosts: ReadonlyArray<string>, repository: string, listing = true) =>
+      Option.isSome(Upstreams.tagsOf({ hosts, source, ...(listing ? { tags } : {}) })(repository))
+    assert.isTrue(ask(["ghcr.io", "quay.io"], "quay.io/app"))
+    assert.isFalse(ask(["ghcr.io", "quay.io"], "app"))
+    assert.isTrue(ask(["ghcr.io"], "app"))
+    assert.isFalse(ask(["ghcr.io"], "app", false))
+    assert.isFalse(ask([], "app"))
+    assert.deepStrictEqual(asked, ["quay.io/app", "ghcr.io/app"])
+  })
 
   it.effect("SRV-46: says that it went by ns, and goes where ns says", () =>
     Effect.gen(function*() {

@@ -102,7 +102,7 @@ const upstreamsOf = Effect.fnUntraced(function*(hosts: ReadonlyArray<string>) {
   if (hosts.length === 0) return undefined
   const remote = yield* Remote
   for (const host of hosts) yield* Effect.fromResult(Registry.parse(host))
-  const upstreams: Upstreams = { hosts, source: (name) => Effect.option(remote.store(name)) }
+  const upstreams: Upstreams = { hosts, source: (name) => Effect.option(remote.store(name)), tags: remote.list }
   return upstreams
 })
 
