@@ -85,7 +85,7 @@ describe("DockerConfig", () => {
       [{}, "gcr.io/x", "anonymous"],
       ["{\"auths\":{\"__proto__\":{\"auth\":\"eA==\"}}}", "gcr.io/x", "anonymous"]
     ] as const
-  )("in %j finds for %s: %s", ([value, repository, expected]) =>
+  )("A19 in %j finds for %s: %s", ([value, repository, expected]) =>
     Effect.gen(function*() {
       assert.strictEqual(yield* resolve(value, repository), expected)
     }))
@@ -94,13 +94,13 @@ describe("DockerConfig", () => {
     ["{", "it is not JSON"],
     ["[]", "it is not a JSON object"],
     ["null", "it is not a JSON object"]
-  ])("refuses %j", (text, detail) => {
+  ])("A19 refuses %j", (text, detail) => {
     const error = Result.getOrThrow(Result.flip(DockerConfig.parse(bytes(text), "config.json")))
     assert.strictEqual(error.message, `credentials from config.json: ${detail}`)
   })
 
   it.effect.each(["!!!", base64("no colon"), base64(":p")])(
-    "fails for the key of a broken entry, and for it alone",
+    "A19 fails for the key of a broken entry, and for it alone",
     (broken) =>
       Effect.gen(function*() {
         const value = { auths: { "gcr.io": { auth: broken }, "ghcr.io": auth("u:p") } }
@@ -167,12 +167,12 @@ describe("DockerConfig", () => {
       assert.strictEqual(yield* resolve(value, "gcr.io/x", nobody), "u:p")
     }))
 
-  it("refuses a config larger than 8 MiB", () => {
+  it("A19 refuses a config larger than 8 MiB", () => {
     const error = Result.getOrThrow(Result.flip(DockerConfig.parse(new Uint8Array(8 * 1024 * 1024 + 1).fill(32), "x")))
     assert.strictEqual(error.reason, "Malformed")
   })
 
-  it.prop("never throws", [Schema.fromJsonString(Schema.Json)], ([json]) => {
+  it.prop("A19 never throws", [Schema.fromJsonString(Schema.Json)], ([json]) => {
     DockerConfig.parse(bytes(JSON.stringify({ auths: json, credHelpers: json })), "x")
   })
 })
