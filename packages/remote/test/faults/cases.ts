@@ -192,6 +192,14 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       within: 35
     },
     {
+      name: "push: 1 byte a second is taken",
+      row: "B05",
+      target: [upload(Fault.bandwidth(1))],
+      down: 2,
+      up: 2,
+      within: 95
+    },
+    {
       name: "push: 503 after the body",
       row: "B06",
       target: [upload(Fault.status(503, { late: true }))],
