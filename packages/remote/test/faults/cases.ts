@@ -146,7 +146,7 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
     },
     {
       name: "pull: manifest 404",
-      source: [Fault.status(404).on("*", "/manifests/").times(2)],
+      source: [Fault.status(404).on("*", "/manifests/").always()],
       fails: true,
       down: 0,
       up: 0
