@@ -41,11 +41,25 @@ const folderFor = (key) => {
   if (process.env.NODE_DISABLE_COMPILE_CACHE !== undefined) return undefined
   const root = ownFolder(path.join(ofUser(), "effect-oci")) ??
     ownFolder(path.join(tmpdir(), `effect-oci-${process.getuid?.() ?? ""}`))
-  return root === undefined ? undefined : ownFolder(path.join(root, key))
+  if (root === undefined) return undefined
+  const folder = path.join(root, key)
+  if (!fs.existsSync(folder)) forget(root)
+  return ownFolder(folder)
+}
+
+/** What versions of long ago have left. */
+const forget = (root) => {
+  const longAgo = Date.now() - 30 * 24 * 3600 * 1000
+  for (const name of fs.readdirSync(root)) {
+    const folder = path.join(root, name)
+    if (/^[0-9a-f]{16}$/.test(name) && fs.lstatSync(folder).mtimeMs < longAgo) {
+      fs.rmSync(folder, { recursive: true, force: true })
+    }
+  }
 }
 
 const entry = fs.readFileSync(path.join(bundle, "entry"), "utf8")
-const command = process.argv.slice(2).find((word) => /^[a-z-]{1,20}$/.test(word)) ?? ""
+const command = process.argv.slice(2).find((word) => /^[a-z][a-z-]{0,19}$/.test(word)) ?? ""
 // What V8 compiles fits the one that has compiled it, and the flags that it was given.
 const key = createHash("sha256")
   .update([entry, process.version, process.arch, ...process.execArgv].join("\n"))

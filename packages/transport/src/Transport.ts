@@ -238,10 +238,9 @@ const make = Effect.gen(function*() {
   /** What to send along so that the registry knows who is asking. */
   const grant = Effect.fnUntraced(function*(
     session: Session,
+    challenge: Challenge.Challenge,
     access: Access
   ): Effect.fn.Return<Grant | undefined, RegistryError> {
-    const { challenge } = session
-    if (challenge === undefined) return undefined
     const credential = yield* credentialFor(access, session)
     if (challenge.scheme === "basic") {
       return credential._tag === "Basic" ? known(basic(credential)) : undefined
@@ -307,7 +306,8 @@ const make = Effect.gen(function*() {
     if (first === undefined) {
       // What has to wait waits before it is given a token, not with one that grows old.
       yield* pauses.wait(session.origin.origin)
-      attempt.grant = yield* grant(session, { ...access, scopes: attempt.scopes })
+      attempt.grant = session.challenge &&
+        (yield* grant(session, session.challenge, { ...access, scopes: attempt.scopes }))
     }
     let next = absolute(request, session.origin)
     for (let redirects = 0;; redirects++) {
@@ -355,7 +355,7 @@ const make = Effect.gen(function*() {
       if (attempt.grant !== undefined) yield* attempt.grant.forget
       // Basic credentials that were refused are refused again.
       if (challenge.scheme === "basic" && unauthorized.identified) return yield* give
-      const next = grant(session, { ...access, scopes: attempt.scopes }).pipe(
+      const next = grant(session, challenge, { ...access, scopes: attempt.scopes }).pipe(
         // Asked again with the next attempt, and waited for as the policy says.
         Effect.catchIf((error) => error.isRetryable, () => Effect.succeed("later"))
       )
