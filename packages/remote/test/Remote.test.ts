@@ -74,6 +74,40 @@ describe("Remote", () => {
         assert.deepStrictEqual(root.map(({ method }) => method), ["HEAD", "GET"])
       }).pipe(Effect.provide(layer())))
 
+    for (const takesPost of [true, false]) {
+      it.effect(`asks for a blob at most three times at the target, once at the source, ${takesPost ? "with" : "without"} single POSTs`, () =>
+        Effect.gen(function*() {
+          const store = MemoryStore.make()
+          const images = yield* Effect.forEach(
+            [1, 2, 3, 4, 5],
+            (at) =>
+              Content.image(store, { layers: Array.from({ length: 20 }, (_, n) => Content.bytes(2000, at * 100 + n)) })
+          )
+          const descriptor = yield* Content.index(store, images)
+          const remote = yield* Remote.Remote
+          yield* remote.copy({ store, descriptor }, "ghcr.io/acme/app:1")
+          const fake = yield* FakeRegistry.FakeRegistry
+          const refused = Fault.status(400).on("POST", "/blobs/uploads/").at("registry.acme.dev")
+          if (!takesPost) yield* fake.inject(refused)
+          const { made } = yield* requestsOf(remote.copy("ghcr.io/acme/app:1", "registry.acme.dev/app:1"))
+          const blobs = new Set(
+            made.filter(({ host, method, path }) => host === "ghcr.io" && method === "GET" && path.includes("/blobs/"))
+              .map(({ path }) => path)
+          )
+          const of = (host: string) =>
+            made.filter((request) => request.host === host && request.path.includes("/blobs/"))
+          assert.strictEqual(blobs.size, 105)
+          assert.strictEqual(of("ghcr.io").length, 105)
+          // The one that found out that a single POST is refused.
+          assert.isAtMost(of("registry.acme.dev").length, 3 * 105 + (takesPost ? 0 : 1))
+          // Each manifest is asked for and put, and the tag is asked for, and put with the index.
+          const manifests = made.filter(({ host, path }) =>
+            host === "registry.acme.dev" && path.includes("/manifests/")
+          )
+          assert.strictEqual(manifests.length, 2 * 6 + 1)
+        }).pipe(Effect.provide(layer())))
+    }
+
     it.effect("mounts what another repository of the registry has", () =>
       Effect.gen(function*() {
         yield* promote
