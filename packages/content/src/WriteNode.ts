@@ -208,11 +208,12 @@ const counted = <E, R>(body: Body<E, R>, progress: (bytes: number) => void): Bod
 
 /** Bytes that arrived wrong may have been changed on the way: they are fetched once more, and that is all. */
 const refetched = <A>(self: Effect.Effect<A, CopyError.CopyError>): Effect.Effect<A, CopyError.CopyError> =>
-  Effect.retry(self, {
-    times: 1,
-    while: ({ reason, side }) =>
-      side === "source" && (reason.reason._tag === "DigestMismatch" || reason.reason._tag === "SizeMismatch")
-  })
+  Effect.catchIf(
+    self,
+    ({ reason, side }) =>
+      side === "source" && (reason.reason._tag === "DigestMismatch" || reason.reason._tag === "SizeMismatch"),
+    () => self
+  )
 
 /**
  * Options for `content`.

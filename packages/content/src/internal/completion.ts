@@ -102,15 +102,21 @@ export const make = ({ entries, finish, renew, tell, verify, within }: Options) 
         })
       ))
 
-  const complete = (entry: Entry): Effect.Effect<void, CopyError.CopyError> => {
+  const confirmed = (entry: Entry) => Effect.tap(alone(entry), (written) => confirm(entry, written))
+
+  /** What mostly succeeds is not worth a schedule before it has failed. */
+  const again = (entry: Entry, first: CopyError.CopyError): Effect.Effect<Written, CopyError.CopyError> => {
     let attempts = 0
-    return Effect.suspend(() => attempts++ === 0 ? Effect.void : repair(entry, attempts)).pipe(
-      Effect.andThen(alone(entry)),
-      Effect.tap((written) => confirm(entry, written)),
-      Effect.retry(waits(entry)),
+    return Effect.suspend(() =>
+      attempts++ === 0 ? Effect.fail(first) : Effect.andThen(repair(entry, attempts), confirmed(entry))
+    ).pipe(Effect.retry(waits(entry)))
+  }
+
+  const complete = (entry: Entry): Effect.Effect<void, CopyError.CopyError> =>
+    Effect.suspend(() => confirmed(entry)).pipe(
+      Effect.catchIf(unsettled, (error) => again(entry, error)),
       Effect.flatMap((written) => finish(entry, written))
     )
-  }
 
   /**
    * Writes again what a target lacks though it had taken it. What it only had said to have is believed once more, and then
