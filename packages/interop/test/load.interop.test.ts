@@ -66,8 +66,8 @@ describe("effect-oci serve under load", () => {
         yield* Console.log(
           `${uploads} uploads at once: peak ${before | 0} MiB before, ${small | 0} of 8 MiB, ${large | 0} of 32`
         )
-        // 114 to 146 were seen; how soon V8 collects what arrived is its own affair.
-        assert.isBelow(large, 180)
+        // 123 were seen, of 512 MiB each as well.
+        assert.isBelow(large, 150)
       }))
 
     it.effect("gives back every digest of two thousand that thirty-two clients push at once", () =>
