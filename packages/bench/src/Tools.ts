@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url"
 /** Our own command. */
 export const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
 
+/** A program that asks for something small, again and again. */
+export const requests = fileURLToPath(new URL("requests.ts", import.meta.url))
+
 /** A program that packages/interop has built by Go. */
 export const built = (name: string): string =>
   fileURLToPath(new URL(`../../interop/.cache/bin/${name}`, import.meta.url))

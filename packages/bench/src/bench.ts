@@ -17,8 +17,8 @@ const { positionals, values } = parseArgs({
   options: { rounds: { type: "string" }, list: { type: "boolean", default: false } }
 })
 
-/** Registries take part in cases of their own. */
-const registry = (name: string): Tools.Tool => ({ name, version: [] })
+/** Registries and clients take part in cases of their own. */
+const other = (name: string): Tools.Tool => ({ name, version: [] })
 
 /** Runs all tools in turn, round after round, beginning with another one each time. */
 const run = Effect.fnUntraced(function*(what: Case, tools: ReadonlyArray<Tools.Tool>) {
@@ -65,12 +65,11 @@ const main = Effect.gen(function*() {
   )
   for (const [name, what] of Object.entries(cases)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue
-    const isServed = what.tools?.includes("registry") === true
-    const tools = isServed
-      ? what.tools!.map(registry)
-      : present.filter((tool) => what.tools?.includes(tool.name) ?? true)
+    const tools = what.base === undefined
+      ? present.filter((tool) => what.tools?.includes(tool.name) ?? true)
+      : what.tools!.map(other)
     yield* Console.log(`\n### ${what.title} (\`${name}\`)\n`)
-    yield* Console.log(Table.markdown(yield* run(what, tools), isServed ? "registry" : "crane"))
+    yield* Console.log(Table.markdown(yield* run(what, tools), what.base ?? "crane"))
   }
 })
 

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as path from "node:path"
 import * as Content from "./Content.ts"
@@ -21,6 +21,8 @@ export interface Case {
   readonly rounds: number
   /** Tools that take part, by name; all that can, unless told. */
   readonly tools?: ReadonlyArray<string>
+  /** What the others are compared with, where other things take part than tools. */
+  readonly base?: string
   readonly prepare: Effect.Effect<Round, Measure.RunFailed, Scope.Scope>
 }
 
@@ -101,6 +103,13 @@ const push = (make: Make) =>
       ? Effect.undefined
       : counted(tool.push(layout, `${to}/bench/${fresh()}:1`), env, [target]))
 
+/** A server on a port of its own. */
+const listening = (server: Server) =>
+  Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () => Effect.sync(() => (server.closeAllConnections(), server.close()))
+  )
+
 /** A repository of so many tags. No registry of ours or others: they take longer to list than any client to read. */
 const tags = (count: number) =>
   Effect.gen(function*() {
@@ -120,10 +129,7 @@ const tags = (count: number) =>
       response.setHeader("content-type", "application/json")
       response.end(JSON.stringify({ name: "bench/tags", tags: page }))
     })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () => Effect.sync(() => (server.closeAllConnections(), server.close()))
-    )
+    yield* listening(server)
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
     const env = environment(yield* Registries.folder, [host])
     const round: Round = Effect.fnUntraced(function*(tool) {
@@ -176,6 +182,28 @@ const served = (make: Make, direction: "push" | "pull") =>
     return round
   })
 
+/** What so many small requests cost a client of JavaScript, without what it costs to start it. */
+const requests = (count: number) =>
+  Effect.gen(function*() {
+    const body = Buffer.alloc(1000, "a")
+    let requests = 0
+    const server = createServer((_, response) => {
+      requests++
+      response.end(body)
+    })
+    yield* listening(server)
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/bench/small`
+    const ask = (tool: Tools.Tool, count: number) =>
+      Measure.program([process.execPath, Tools.requests, tool.name, url, String(count)])
+    const round: Round = Effect.fnUntraced(function*(tool) {
+      const start = yield* ask(tool, 1)
+      requests = 0
+      const cost = yield* ask(tool, count + 1)
+      return { cpu: cost.cpu - start.cpu, wall: cost.wall - start.wall, memory: cost.memory, requests }
+    })
+    return round
+  })
+
 const one = (size: number): Make => (folder) => Content.image(folder, [size])
 const platforms: Make = (folder) => Content.index(folder, 5, Array.from({ length: 20 }, () => 2000))
 const many: Make = (folder) => Content.index(folder, 50, Array.from({ length: 100 }, () => 1000))
@@ -222,22 +250,32 @@ export const cases: Readonly<Record<string, Case>> = {
   "tags-100k": { title: "List of 100,000 tags", rounds: 5, prepare: tags(100_000) },
   "index-1000": { title: "Copy of an index of 1,000 images", rounds: 3, tools: clients, prepare: copy(indexOf(1000)) },
   digest: { title: "Start-up: `digest` of a tag", rounds: 20, prepare: digest(one(1000)) },
+  "requests-2000": {
+    title: "2,000 small requests by clients of JavaScript, one after the other",
+    rounds: 7,
+    tools: ["undici", "HttpClient", "lane", "effect-oci"],
+    base: "undici",
+    prepare: requests(2000)
+  },
   "serve-push-1g": {
     title: "Registries: a push of 1 GiB by crane",
     rounds: 3,
     tools: registries,
+    base: "registry",
     prepare: served(one(1024 * MiB), "push")
   },
   "serve-pull-1g": {
     title: "Registries: a pull of 1 GiB by crane",
     rounds: 3,
     tools: registries,
+    base: "registry",
     prepare: served(one(1024 * MiB), "pull")
   },
   "serve-push-5000": {
     title: "Registries: a push of 5,000 blobs of 1,000 bytes, in 50 images, by crane",
     rounds: 3,
     tools: registries,
+    base: "registry",
     prepare: served(many, "push")
   },
   ...Object.fromEntries([1, 10, 100, 1000].map((images) => [
