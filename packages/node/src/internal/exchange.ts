@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Connection } from "./connection.ts"
 import * as Framing from "./framing.ts"
 import * as Head from "./head.ts"
-import { paced } from "./paced.ts"
+import * as Paced from "./paced.ts"
 import { closed, control, token, WireError } from "./wire.ts"
 
 /** A head and what it announces, the bytes that came with it, and whether all of the request had been sent by then. */
@@ -134,30 +134,28 @@ export const run = (connection: Connection, request: Sendable, url: URL): Effect
   let left = lengthOf(request)
   const wrong = (detail: string) => Effect.fail(new Broken(unencodable(request, new Error(detail)), false))
 
+  const writer = Paced.writer(connection.write)
   /** Ends once the kernel has the bytes: until then they must not change. */
-  const write = (parts: ReadonlyArray<Uint8Array | string>): Effect.Effect<void> =>
+  const write = (parts: ReadonlyArray<Uint8Array | string>, isLast: boolean): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
-      connection.write(parts, (error) => {
+      const stop = writer(parts, () => isSent = isLast, (error) => {
         // The reader knows better what happened: a server that has had enough says so before it hangs up.
         if (!error) resume(Effect.void)
       })
+      return Effect.sync(stop)
     })
-  const send = Stream.runForEachArray(paced(bytes), (chunks) => {
+  const send = Stream.runForEachArray(bytes, (chunks) => {
     let size = 0
     for (const chunk of chunks) size += chunk.length
     if (size === 0) return Effect.void
-    if (left === undefined) return write([`${size.toString(16)}\r\n`, ...chunks, "\r\n"])
+    if (left === undefined) return write([`${size.toString(16)}\r\n`, ...chunks, "\r\n"], false)
     if (size > left) return wrong(`the body is longer than the ${body.contentLength} bytes that were announced`)
     left -= size
-    isSent = left === 0
-    return write(chunks)
+    return write(chunks, left === 0)
   }).pipe(
     Effect.mapError((error) => error instanceof Broken ? error : new Broken(unencodable(request, error), false)),
     Effect.andThen(Effect.suspend(() => {
-      if (left === undefined) {
-        isSent = true
-        return write(["0\r\n\r\n"])
-      }
+      if (left === undefined) return write(["0\r\n\r\n"], true)
       return left > 0 ? wrong(`the body is ${left} bytes shorter than announced`) : Effect.void
     })),
     Effect.andThen(Effect.never)

@@ -16,6 +16,68 @@ const strideAfter = (sent: number): number => Math.min(Math.max(sent, 32 * 1024)
 
 type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
 
+type Part = Uint8Array | string
+
+type Write = (parts: ReadonlyArray<Part>, done: (error?: Error | null) => void) => void
+
+/** At most so many bytes of parts, and the others. What is text is a few bytes, and stays whole. */
+const cut = (parts: ReadonlyArray<Part>, most: number): readonly [ReadonlyArray<Part>, ReadonlyArray<Part>] => {
+  let room = most
+  for (let at = 0; at < parts.length; at++) {
+    const part = parts[at]!
+    if (typeof part === "string" || part.length <= room) {
+      room -= part.length
+      continue
+    }
+    return [
+      room <= 0 ? parts.slice(0, at) : [...parts.slice(0, at), part.subarray(0, room)],
+      [room <= 0 ? part : part.subarray(room), ...parts.slice(at + 1)]
+    ]
+  }
+  return [parts, []]
+}
+
+/**
+ * A body that is written in pieces. No effect for each of them: there are eight thousand in 1 GiB.
+ *
+ * `handed` is called once all parts are on their way, `done` once the kernel has them. Gives what stops it.
+ */
+export const writer = (write: Write) => {
+  let sent = 0
+  let left = strideAfter(0)
+  return (
+    parts: ReadonlyArray<Part>,
+    handed: () => void,
+    done: (error?: Error | null) => void
+  ): () => void => {
+    let rest = parts
+    let immediate: NodeJS.Immediate | undefined
+    let isStopped = false
+    const step = (error?: Error | null): void => {
+      if (isStopped) return
+      if (error || rest.length === 0) return done(error)
+      if (left <= 0) {
+        left = strideAfter(sent)
+        immediate = setImmediate(step)
+        return
+      }
+      const [piece, others] = cut(rest, left)
+      rest = others
+      for (const { length } of piece) {
+        sent += length
+        left -= length
+      }
+      if (rest.length === 0) handed()
+      write(piece, step)
+    }
+    step()
+    return () => {
+      isStopped = true
+      clearImmediate(immediate)
+    }
+  }
+}
+
 const turn = Effect.callback<void>((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
