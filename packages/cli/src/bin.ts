@@ -3,6 +3,7 @@
  */
 import * as NodeOci from "@effect-oci/node/NodeOci"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
@@ -16,7 +17,10 @@ Cli.run.pipe(
   Effect.provideService(References.TracerEnabled, false),
   // What a command prints is data; what is logged goes beside it.
   Effect.provide(Layer.mergeAll(NodeOci.layer, Layer.succeed(References.LogToStderr, true))),
-  // What the machine is set up to may make no sense.
-  report,
+  // What the machine is set up to may make no sense. Of wrong arguments the presenter has told.
+  Effect.catchIf(
+    (error): error is Exclude<typeof error, CliError.CliError> => !CliError.isCliError(error),
+    (error) => report(Effect.fail(error))
+  ),
   NodeRuntime.runMain
 )
