@@ -91,7 +91,10 @@ export const make = Effect.fnUntraced(function*(
     server.close()
     for (const served of all) served.finish()
     const check = () => {
-      if (all.size === 0) resume(Effect.void)
+      if (all.size > 0) return
+      // Else it would keep the program that has stopped its server.
+      clearInterval(timer)
+      resume(Effect.void)
     }
     const timer = setInterval(check, 10)
     check()
