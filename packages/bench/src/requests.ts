@@ -16,13 +16,8 @@ const asking = Effect.fnUntraced(function*(url: string, count: number) {
 export const clients: Readonly<Record<string, Client>> = {
   undici: async (url, count) => {
     const { request } = await import("@effect/platform-node/Undici")
-    for (let at = 0; at < count; at++) {
-      // One after the other is what is measured.
-      // eslint-disable-next-line no-await-in-loop
-      const { body } = await request(url)
-      // eslint-disable-next-line no-await-in-loop
-      await body.text()
-    }
+    const once = Effect.promise(async () => (await request(url)).body.text())
+    await Effect.runPromise(Effect.repeat(once, { times: count - 1 }))
   },
   HttpClient: async (url, count) => {
     const { layerUndici } = await import("@effect/platform-node/NodeHttpClient")

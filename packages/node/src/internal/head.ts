@@ -20,7 +20,6 @@ export const limit = 64 * 1024
 
 const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const name = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// eslint-disable-next-line no-control-regex
 const value = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Of these, what is said twice could be read either way. */

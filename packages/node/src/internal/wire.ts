@@ -19,5 +19,4 @@ export const closed = (detail: string): WireError => new WireError("ECONNRESET",
 
 export const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // What would end a line, and with it begin another header or message.
-// eslint-disable-next-line no-control-regex
 export const control = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/
