@@ -31,6 +31,7 @@ const inFolder = (test: (run: (env?: Record<string, string>) => string, kept: ()
 
 const times = (files: ReadonlyArray<string>) => files.map((file) => fs.statSync(file).mtimeMs)
 
+// Windows has neither such modes nor /dev/null.
 describe.skipIf(process.platform === "win32")("load", () => {
   it(
     "keeps what was compiled, for the same command",
