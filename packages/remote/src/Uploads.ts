@@ -75,7 +75,7 @@ const smallLimit = 64 * 1024
  *
  * Does not ask first whether the repository has it. When a connection breaks, the registry is asked whether it has the
  * blob all the same, then how much of it arrived, and the upload goes on from there; where it kept nothing the blob is sent
- * anew, in chunks if it is a large one. The registry compares the digest; bytes that were not the right ones after a resume
+ * anew, in chunks that are half as large each time that none gets there. The registry compares the digest; bytes that were not the right ones after a resume
  * are sent once more. The session is cancelled when the push fails or is interrupted. The body is run once for each time
  * that something is sent, and that of a tiny blob once.
  *
@@ -104,6 +104,7 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     session: undefined,
     attempts: 0,
     isChunked: options?.chunkSize !== undefined && descriptor.size > options.chunkSize,
+    began: 0,
     isDoubted: false,
     last: undefined,
     furthest: 0,

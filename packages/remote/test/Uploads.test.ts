@@ -176,6 +176,52 @@ describe("Uploads", () => {
         assert.deepStrictEqual(rangesOf(made), ["PATCH 0-149999", "PUT 150000-199999"])
       }).pipe(Effect.provide(layer({ settings: { chunkMinLength: 150_000 } }))))
 
+    describe("B37: where requests end before their body does, and a registry keeps nothing of them", () => {
+      const large = bytes(5_000_000, 4)
+      const cut = Fault.status(408).on("PATCH", "/uploads/")
+      const lost = Fault.sessionLost.on("GET", "/uploads/")
+
+      it.effect("sends chunks that are half as large, until one gets there", () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(cut.times(2), lost.times(2))
+          const { made } = yield* requestsOf(patiently(push(large)))
+          assert.deepStrictEqual(rangesOf(made), [
+            "PATCH 0-2499999",
+            "PATCH 0-1249999",
+            "PATCH 1250000-2499999",
+            "PATCH 2500000-3749999",
+            "PATCH 3750000-4999999"
+          ])
+          assert.isTrue(yield* holds(large))
+        }).pipe(Effect.provide(layer())))
+
+      it.effect("keeps to a length that has got there before", () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(cut, cut.skip(1), lost.times(2))
+          const { made } = yield* requestsOf(patiently(push(large)))
+          const halves = ["PATCH 0-2499999", "PATCH 2500000-4999999"]
+          assert.deepStrictEqual(rangesOf(made), [...halves, ...halves])
+        }).pipe(Effect.provide(layer())))
+
+      it.effect("sends none below the registry's least, nor a small blob in several", () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(cut.times(2), lost.times(2))
+          const { made } = yield* requestsOf(patiently(push(large)))
+          assert.deepStrictEqual(rangesOf(made), [
+            "PATCH 0-2499999",
+            "PATCH 0-2399999",
+            "PATCH 2400000-4799999",
+            "PUT 4800000-4999999"
+          ])
+          yield* fake.inject(Fault.status(408).on("PUT", "/uploads/").times(2), lost.times(2))
+          const again = yield* requestsOf(patiently(push(middle)))
+          assert.deepStrictEqual(rangesOf(again.made), [])
+        }).pipe(Effect.provide(layer({ settings: { chunkMinLength: 2_400_000 } }))))
+    })
+
     it.effect("CLI-11: says which algorithm the digest is of", () =>
       Effect.gen(function*() {
         yield* push(middle, {}, app, "sha512")

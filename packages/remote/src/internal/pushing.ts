@@ -28,7 +28,8 @@ export interface Pushing<E, R> {
   readonly small: Effect.Effect<Uint8Array, E, R> | undefined
   readonly client: HttpClient.HttpClient.With<RegistryError>
   readonly known: Known.Known
-  readonly chunkSize: number
+  /** How much goes in one request where it goes in chunks, unless the registry wants larger ones. */
+  chunkSize: number
   /** The largest that goes in one request with the digest. */
   readonly monolithicLimit: number
   /** Where it may still be mounted from. */
@@ -37,6 +38,8 @@ export interface Pushing<E, R> {
   session: Session.Session | undefined
   attempts: number
   isChunked: boolean
+  /** Where the last attempt began. */
+  began: number
   isDoubted: boolean
   last: RegistryError | undefined
   /** The furthest that any session came: what the registry has lost again is no progress. */
@@ -72,15 +75,33 @@ export const reading = <E, R>(body: Body<E, R>, size: number): Effect.Effect<Uin
 const from = <E, R>({ body, small }: Pushing<E, R>, offset: number) =>
   small === undefined ? Effect.succeed(body(offset)) : Effect.map(small, (bytes) => bytes.subarray(offset))
 
-/** What the registry has of it after a failure; a large blob goes in chunks where it kept nothing of what was cut off. */
+/** The smallest chunk that is tried, in bytes. */
+const leastChunk = 256 * 1024
+
+/** Whether a request may have ended because it was under way for too long: with 408, 504 or without a reply. */
+const isCut = (error: RegistryError | undefined): boolean =>
+  error?.reason._tag === "Unreachable" || error?.status === 408 || error?.status === 504
+
+/** Half of what no request could carry to its end; a length that has got there once is kept. */
+const shorten = <E, R>(push: Pushing<E, R>, { chunkSize, offset }: Session.Session): void => {
+  if (push.isChunked && offset > push.began) return
+  const left = push.descriptor.size - offset
+  const tried = Math.min(left, push.isChunked ? chunkSize : Session.most)
+  push.chunkSize = Math.min(push.chunkSize, Math.max(Math.ceil(tried / 2), leastChunk))
+  push.isChunked ||= left > push.chunkSize
+}
+
+/** What the registry has of it after a failure; it goes in chunks where nothing was kept of what was cut off. */
 const resume = Effect.fnUntraced(function*<E, R>(
   push: Pushing<E, R>,
   before: Session.Session
 ): Effect.fn.Return<Session.Session | undefined, RegistryError> {
   const now = yield* Session.status(push.client, before)
   const hasKept = now !== undefined && now.offset > before.offset
-  if (!hasKept && push.last?.reason._tag === "Unreachable") push.isChunked = push.descriptor.size > before.chunkSize
-  return now === undefined || now.offset > push.descriptor.size ? undefined : now
+  if (!hasKept && isCut(push.last)) shorten(push, before)
+  return now === undefined || now.offset > push.descriptor.size
+    ? undefined
+    : { ...now, chunkSize: Math.max(push.chunkSize, now.least) }
 })
 
 /** One of the tiny ones finds out; the others do not wait for that. */
@@ -124,23 +145,23 @@ const post = Effect.fnUntraced(function*<E, R>(
 const sent = Effect.fnUntraced(function*<E, R>(
   push: Pushing<E, R>
 ): Effect.fn.Return<Outcome, E | RegistryError, R | Transport> {
-  const { candidates, chunkSize, client, descriptor, keep, repository, small } = push
+  const { candidates, client, descriptor, keep, repository, small } = push
   if (push.attempts++ > 0) {
     if (yield* Retry.once(Blobs.exists(repository, descriptor.digest))) return "sent"
     if (push.session !== undefined) push.session = yield* resume(push, push.session)
   }
   if (push.session === undefined) {
-    if (yield* Mount.first(repository, descriptor.digest, candidates, chunkSize, keep)) return "mounted"
+    if (yield* Mount.first(repository, descriptor.digest, candidates, push.chunkSize, keep)) return "mounted"
     if (push.session === undefined && push.attempts === 1 && (yield* post(push))) return "sent"
   }
   if (push.session === undefined) {
-    const start = Session.start(client, repository, Session.algorithmOf(descriptor.digest), chunkSize, keep)
+    const start = Session.start(client, repository, Session.algorithmOf(descriptor.digest), push.chunkSize, keep)
     const [response] = yield* Effect.all([start, small ?? Effect.void], { concurrency: 2 })
-    push.session = yield* Session.sessionOf(response, chunkSize)
+    push.session = yield* Session.sessionOf(response, push.chunkSize)
   }
   const { session } = push
   const told = (offset: number) => push.furthest = Math.max(push.furthest, offset)
-  told(session.offset)
+  told(push.began = session.offset)
   let rest: Session.Payload<E, R> = yield* from(push, session.offset)
   if (push.isChunked) rest = yield* Session.sendChunks(client, session, rest, told)
   else if (descriptor.size > push.monolithicLimit) yield* Session.sendRest(client, session, descriptor, rest, told)

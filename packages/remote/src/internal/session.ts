@@ -28,6 +28,8 @@ export interface Session {
   url: string
   /** How many bytes it has. */
   offset: number
+  /** What the registry wants a chunk to have at least, in bytes. */
+  readonly least: number
   readonly chunkSize: number
 }
 
@@ -115,9 +117,9 @@ export const sessionOf = (
   response: HttpClientResponse.HttpClientResponse,
   chunkSize: number
 ): Effect.Effect<Session, RegistryError> => {
-  const least = Number(response.headers["oci-chunk-min-length"] ?? 0)
-  const chunk = Math.max(chunkSize, Number.isSafeInteger(least) ? least : 0)
-  return Effect.map(location(response), (url) => ({ url, offset: 0, chunkSize: chunk }))
+  const told = Number(response.headers["oci-chunk-min-length"] ?? 0)
+  const least = Number.isSafeInteger(told) ? told : 0
+  return Effect.map(location(response), (url) => ({ url, offset: 0, least, chunkSize: Math.max(chunkSize, least) }))
 }
 
 /** The session's URL as it was given: relative to the request or absolute, its query untouched. */
@@ -213,7 +215,7 @@ export const complete = Effect.fnUntraced(function*<E, R>(
 export const octets = "application/octet-stream"
 
 /** The most that goes in one request, in bytes: what a registry forgets of one that breaks off is no more than this. */
-const most = 1024 * 1024 * 1024
+export const most = 1024 * 1024 * 1024
 
 /** Sends all that is left without holding any of it: in one request, as Docker does, what one may take. */
 export const sendRest = <E, R>(
