@@ -13,6 +13,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NodeCompression from "./NodeCompression.ts"
+import * as NodeFileWriter from "./NodeFileWriter.ts"
 import * as NodeHasher from "./NodeHasher.ts"
 import * as NodeLane from "./NodeLane.ts"
 
@@ -29,6 +30,7 @@ export const layerWith = <E, R>(keychain: Layer.Layer<Keychain.Keychain, E, R>) 
     Layer.provideMerge(NodeLane.layer),
     Layer.provideMerge(NodeCompression.layer),
     Layer.provideMerge(NodeHasher.layer),
+    Layer.provideMerge(NodeFileWriter.layer),
     Layer.provideMerge(NodeServices.layer)
   )
 

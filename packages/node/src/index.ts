@@ -2,6 +2,7 @@
 export * as NodeCompression from "./NodeCompression.ts"
 export * as NodeConnection from "./NodeConnection.ts"
 export * as NodeDial from "./NodeDial.ts"
+export * as NodeFileWriter from "./NodeFileWriter.ts"
 export * as NodeHasher from "./NodeHasher.ts"
 export * as NodeHttp from "./NodeHttp.ts"
 export * as NodeLane from "./NodeLane.ts"

@@ -3,11 +3,10 @@
  */
 import type { ContentError } from "@effect-oci/content/ContentError"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import type * as PlatformError from "effect/PlatformError"
 import * as Scope from "effect/Scope"
+import * as FileWriter from "../FileWriter.ts"
 import * as Failure from "./failure.ts"
 
 export interface Files {
@@ -20,36 +19,6 @@ export interface Files {
     fill: (append: (bytes: Uint8Array) => Effect.Effect<void, ContentError>) => Effect.Effect<A, E, R>,
     targetOf: (filled: A) => string
   ) => Effect.Effect<A, E | ContentError, R>
-}
-
-/** How much is written before the disk is asked to begin with it, in bytes: so there is little left to wait for in the end. */
-const stretch = 32 * 1024 * 1024
-
-/** A file that reaches the disk while it is written. */
-const written = (file: FileSystem.File, scope: Scope.Scope) => {
-  // A failure is told to the first who asks, and to nobody else.
-  let before: Effect.Effect<void, PlatformError.PlatformError> = Effect.void
-  let isSyncing = false
-  let size = 0
-  const begin = Effect.gen(function*() {
-    isSyncing = true
-    size = 0
-    // The file is not closed meanwhile.
-    const sync = Effect.ensuring(Effect.uninterruptible(file.sync), Effect.sync(() => isSyncing = false))
-    const fiber = yield* Effect.forkIn(sync, scope, { startImmediately: true })
-    before = Effect.andThen(before, Fiber.join(fiber))
-  })
-  return {
-    append: (bytes: Uint8Array) =>
-      Effect.andThen(
-        file.writeAll(bytes),
-        Effect.suspend(() => {
-          size += bytes.length
-          return size >= stretch && !isSyncing ? begin : Effect.void
-        })
-      ),
-    end: Effect.suspend(() => Effect.andThen(before, file.sync))
-  }
 }
 
 export const make = (
@@ -75,7 +44,8 @@ export const make = (
             const file = yield* mapped(what)(
               Scope.provide(fs.open(temporary, { flag: "wx", mode: 0o644 }), scope)
             )
-            const { append, end } = written(file, scope)
+            const start = yield* FileWriter.FileWriting
+            const { append, end } = yield* Scope.provide(start(file, temporary), scope)
             const result = yield* fill((bytes) => mapped(what)(append(bytes)))
             yield* mapped(what)(end)
             return result
