@@ -67,17 +67,20 @@ export interface Options {
   readonly tls?: SelfSigned.Pair
   /** For how long, in milliseconds, connections are reset that want to speak TLS. */
   readonly resets?: number
+  /** Is told of each request: its path and query. */
+  readonly onRequest?: (url: string) => void
   /** Is told of each connection or request that is ended for its time. */
   readonly onEnd?: () => void
 }
 
-const serverOf = ({ keepAlive, limit = 0, onEnd = () => {}, resets = 0, tls }: Options) => {
+const serverOf = ({ keepAlive, limit = 0, onEnd = () => {}, onRequest = () => {}, resets = 0, tls }: Options) => {
   const options = { connectionsCheckingInterval: 50 }
   const node = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls })
   node.requestTimeout = limit
   node.headersTimeout = limit
   // Node announces a time-out of its own, and waits for a second more.
   node.keepAliveTimeout = 0
+  node.on("request", ({ url = "" }) => onRequest(url))
   const idle = new Map<Socket, NodeJS.Timeout>()
   if (keepAlive !== undefined) {
     node.on("request", ({ socket }, response) => {

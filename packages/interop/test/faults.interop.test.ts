@@ -25,7 +25,7 @@ import type * as HttpServerError from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { LookupFunction } from "node:net"
-import { type Case, cases, hasMet, sizes } from "../../remote/test/faults/cases.ts"
+import { type Case, cases, hasMet, sizes, strays } from "../../remote/test/faults/cases.ts"
 import * as Wire from "../../remote/test/faults/wire.ts"
 import * as Content from "../../remote/test/image.ts"
 import * as DockerRegistry from "../src/DockerRegistry.ts"
@@ -93,6 +93,7 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array = bytes) 
   const plans = [fault.source, fault.mirror, fault.target].map((faults = []) => Fault.plan(...faults))
   const [there, beside, here] = plans as [Fault.Plan, Fault.Plan, Fault.Plan]
   let ended = 0
+  const asked: Array<string> = []
   const front = yield* outage(source, { plan: there }, fault.outage)
   const ways = fault.mirror === undefined
     ? front.layer
@@ -100,6 +101,7 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array = bytes) 
   const back = yield* FaultProxy.make(upstream, {
     plan: here,
     onEnd: () => void ended++,
+    onRequest: (url) => void asked.push(url),
     ...(fault.idle === undefined ? {} : { keepAlive: fault.idle }),
     ...(fault.limit === undefined ? {} : { limit: fault.limit })
   })
@@ -119,6 +121,7 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array = bytes) 
     exit,
     struck,
     ended,
+    asked,
     seconds: Duration.toSeconds(time),
     down: wire.down / layer.length,
     up: wire.up / layer.length,
@@ -231,6 +234,7 @@ for (const peer of ["registry", "docker-registry"] as const) {
             const outcome: Outcome = isSame ? "ok" : "fails"
             ran.set(fault.name, { fault, outcome, line: line(fault, outcome, seen) })
             assert.isTrue(hasMet(fault, seen))
+            assert.deepStrictEqual(strays(seen), [])
             if (fault.fails) assert.isTrue(Exit.isFailure(exit) && !Cause.hasDies(exit.cause), String(exit))
             else assert.isTrue(isSame, String(exit))
             assert.isAtLeast(seconds, fault.least ?? 0)

@@ -34,11 +34,19 @@ export type Action =
   | { readonly _tag: "Corrupt"; readonly at: number }
   | { readonly _tag: "Trickle"; readonly after: number; readonly bytesPerSecond: number }
   | { readonly _tag: "Overlong"; readonly by: number }
-  | { readonly _tag: "Headers"; readonly headers: Readonly<Record<string, string | undefined>> }
+  | { readonly _tag: "Headers"; readonly headers: Readonly<Record<string, string | undefined | Rewrite>> }
   | { readonly _tag: "Forget"; readonly headers: ReadonlyArray<string> }
   | { readonly _tag: "Latency"; readonly duration: Duration.Duration }
   | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
   | { readonly _tag: "Refuse" }
+
+/**
+ * What a header says instead of what the registry says with it, which is nothing where it says none.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Rewrite = (told: string | undefined, request: HttpServerRequest.HttpServerRequest) => string | undefined
 
 /**
  * One thing that goes wrong, with the requests it strikes. Each method gives a new fault.
@@ -262,10 +270,18 @@ export const overlong = (by: number): Fault => new Fault({ _tag: "Overlong", by 
  * Answers with other headers than the registry would, without those that are `undefined`: lies about a digest, a length, a
  * range, a location.
  *
+ * **Example** (A registry that does not name its host)
+ *
+ * ```ts
+ * import * as Fault from "@effect-oci/registry/Fault"
+ *
+ * Fault.headers({ location: (told) => told?.replace(/^https?:\/\/[^/]+/, "") }).on("*", "/blobs/uploads/").always()
+ * ```
+ *
  * @category constructors
  * @since 1.0.0
  */
-export const headers = (headers: Readonly<Record<string, string | undefined>>): Fault =>
+export const headers = (headers: Readonly<Record<string, string | undefined | Rewrite>>): Fault =>
   new Fault({ _tag: "Headers", headers })
 
 /**

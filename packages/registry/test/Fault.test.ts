@@ -297,6 +297,21 @@ describe("Fault", () => {
         assert.strictEqual(response.headers["content-length"], "11")
         assert.strictEqual(yield* response.text, text)
       }).pipe(Effect.provide(layer)))
+
+    it.effect("changes some by what the registry says", () =>
+      Effect.gen(function*() {
+        yield* broken(
+          Fault.headers({
+            "docker-content-digest": (told, { method }) => `${method} ${told}`,
+            etag: () => undefined,
+            warning: (told) => String(told)
+          }).on("GET")
+        )
+        const { headers } = yield* get(blob)
+        assert.match(headers["docker-content-digest"]!, /^GET sha256:[0-9a-f]{64}$/)
+        assert.isUndefined(headers["etag"])
+        assert.strictEqual(headers["warning"], "undefined")
+      }).pipe(Effect.provide(layer)))
   })
 
   describe("lie", () => {

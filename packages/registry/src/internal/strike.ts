@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Action } from "../Fault.ts"
 import * as Link from "../Link.ts"
@@ -61,7 +62,15 @@ export const strike = <E, R, Disconnected extends Error>(
     case "Overlong":
       return replied((reply) => Body.overlong(reply, action.by))
     case "Headers":
-      return replied((reply) => Body.withHeaders(reply, action.headers))
+      return replied((reply) =>
+        Body.withHeaders(
+          reply,
+          Record.map(
+            action.headers,
+            (said, name) => typeof said === "function" ? said(reply.headers[name], request) : said
+          )
+        )
+      )
     case "Forget":
       return asked(request.modify({ headers: Headers.removeMany(request.headers, action.headers) }))
   }

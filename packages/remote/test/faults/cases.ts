@@ -26,10 +26,8 @@ export interface Case {
   readonly idle?: number
   /** After how many milliseconds the target ends a request that still goes on. */
   readonly limit?: number
-  /** Needs a target that others do not make: with tokens, which it forgets, with relative locations. */
+  /** Needs a target that others do not make: with tokens, which it forgets. */
   readonly ours?: true
-  /** The target leads to URLs without a host. */
-  readonly relative?: true
   /** In seconds; 20 unless said. */
   readonly within?: number
   /** In seconds: whoever asks for patience gets it. */
@@ -50,6 +48,30 @@ const open = (fault: Fault.Fault) => fault.on("POST", "/blobs/uploads/")
 const commit = (fault: Fault.Fault) => fault.on("PUT", "/blobs/uploads/")
 const put = (fault: Fault.Fault) => fault.on("PUT", "/manifests/")
 const length = (bytes: number) => Fault.lie({ length: bytes }).on("HEAD").always()
+/** Names its sessions in this form; a POST goes to the folder that they are in, a PATCH to the session itself. */
+const named = (form: (session: URL) => string) =>
+  Fault.headers({
+    location: (told, { headers, method }) =>
+      told === undefined || method === "PUT" ? told : form(new URL(told, `https://${headers["host"]}`))
+  }).on("*", "/blobs/uploads/").always()
+const path = ({ pathname, search }: URL) => pathname + search
+const last = (url: URL) => path(url).replace(/^.*\/uploads\//, "")
+const forms: ReadonlyArray<readonly [string, (session: URL) => string]> = [
+  ["relative Location", path],
+  ["Location with scheme and host", ({ href }) => href],
+  ["Location with host and no scheme", (url) => `//${url.host}${path(url)}`],
+  [
+    "Location in capitals, with its port",
+    (url) => `${url.protocol.toUpperCase()}//${url.hostname.toUpperCase()}:${url.port || 443}${path(url)}`
+  ],
+  ["Location beside the request", last],
+  ["Location beside the request, with a dot", (url) => `./${last(url)}`],
+  ["Location from above the request", (url) => `../../blobs/uploads/${last(url)}`],
+  [
+    "Location with a query of its own order and spelling",
+    ({ pathname, search }) => `${pathname}?z&is-of=a%2Bb%3D%3d&${search.slice(1)}`
+  ]
+]
 const error = (code: string) => JSON.stringify({ errors: [{ code }] })
 
 /** The cases for a layer of this size, where it is this time, in milliseconds. */
@@ -246,7 +268,7 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       row: "B17",
       target: [upload(Fault.headers({ location: undefined, range: undefined }))]
     }]),
-    { name: "push: relative Location", row: "B18", ours: true, relative: true },
+    ...forms.map(([form, of]) => ({ name: `push: ${form}`, row: "B18", target: [named(of)] })),
     { name: "push: blob committed, reply lost", row: "B19", target: [commit(Fault.lostReply)] },
     { name: "push: manifest 502, twice", row: "B06", target: [put(Fault.status(502)).times(2)] },
     { name: "push: manifest committed, reply lost", row: "B19", target: [put(Fault.lostReply)] },
@@ -367,11 +389,20 @@ export interface Seen extends Wire.Wire {
   readonly struck: number
   /** How many connections or requests were ended for their time. */
   readonly ended?: number | undefined
+  /** What the target was asked for: path and query. */
+  readonly asked: ReadonlyArray<string>
 }
+
+/** What was asked of upload sessions and was not what a reply had led to, letter by letter. */
+export const strays = ({ asked, sessions }: Seen): ReadonlyArray<string> =>
+  asked.filter((url) =>
+    /\/blobs\/uploads\/[^?]/.test(url) &&
+    !sessions.some((session) => url === session || url.startsWith(session + (session.includes("?") ? "&" : "?")))
+  )
 
 /** Whether the case met what it is about: one that met nothing shows nothing. */
 export const hasMet = (
-  { idle, limit, mirror = [], most = Infinity, outage, relative, skew, source = [], target = [] }: Case,
+  { idle, limit, mirror = [], most = Infinity, outage, skew, source = [], target = [] }: Case,
   seen: Seen
 ): boolean => {
   const strikes = [...mirror, ...source, ...target]
@@ -379,6 +410,5 @@ export const hasMet = (
   return seen.struck >= strikes && seen.struck <= most &&
     (outage === undefined || seen.failed > 0) &&
     (idle === undefined && limit === undefined || seen.ended === undefined || seen.ended > 0) &&
-    (skew === undefined || strikes > 0 || seen.tokens > 0) &&
-    (relative === undefined || seen.relative > 0)
+    (skew === undefined || strikes > 0 || seen.tokens > 0)
 }

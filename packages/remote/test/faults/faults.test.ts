@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
-import { type Case, cases, hasMet, sizes } from "./cases.ts"
+import { type Case, cases, hasMet, sizes, strays } from "./cases.ts"
 import * as Wire from "./wire.ts"
 
 const from = "source.test/app:1"
@@ -72,15 +72,18 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
   yield* fake.inject(...(fault.source ?? []).map((one) => one.at("source.test")))
   yield* fake.inject(...(fault.mirror ?? []).map((one) => one.at("mirror.test")))
   yield* fake.inject(...(fault.target ?? []).map((one) => one.at("target.test")))
+  const seeds = (yield* fake.requests).length
   const wire = Wire.make()
   const copy = Effect.flatMap(Remote.Remote, (remote) => remote.copy(from, to, { verify: fault.verify }))
   const { exit, seconds } = yield* drive(
     Effect.provide(Wire.skewed(fault.skew ?? 0)(copy), program(wire, fault))
   )
+  const asked = (yield* fake.requests).slice(seeds).filter(({ host }) => host === "target.test")
   return {
     ...wire,
     exit,
     seconds,
+    asked: asked.map(({ path, query }) => path + query),
     down: wire.down / layer.length,
     up: wire.up / layer.length,
     tags: yield* fake.tags("target.test/app"),
@@ -102,6 +105,7 @@ describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
         const seen = yield* run(fault, layer)
         const { down, exit, isSame, seconds, tags, tokens, up } = seen
         assert.isTrue(hasMet(fault, seen))
+        assert.deepStrictEqual(strays(seen), [])
         // Two for each of the registries that there are.
         assert.isAtMost(tokens, 8)
         if (fault.fails) {

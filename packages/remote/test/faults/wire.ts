@@ -17,13 +17,13 @@ export interface Wire {
   requests: number
   /** How many requests had no reply. */
   failed: number
-  /** How many replies led to a URL without a host. */
-  relative: number
+  /** The upload sessions that replies led to: path and query. */
+  readonly sessions: Array<string>
   /** How many tokens were asked for. */
   tokens: number
 }
 
-export const make = (): Wire => ({ down: 0, up: 0, requests: 0, failed: 0, relative: 0, tokens: 0 })
+export const make = (): Wire => ({ down: 0, up: 0, requests: 0, failed: 0, sessions: [], tokens: 0 })
 
 const size = 16 * 1024
 
@@ -108,7 +108,11 @@ export const layer = (
           const response = yield* Effect.provideService(client.execute(counted(request)), Clock.Clock, theirs).pipe(
             Effect.tapError(() => Effect.sync(() => wire.failed++))
           )
-          if (response.headers["location"]?.startsWith("/")) wire.relative++
+          const { location } = response.headers
+          if (isUpload(request) && location !== undefined) {
+            const { pathname, search } = new URL(location, request.url)
+            wire.sessions.push(pathname + search)
+          }
           return request.method === "GET" && request.url.includes("/blobs/sha256:")
             // All of the response but its body.
             ? Object.create(response, { stream: { value: count("down")(response.stream) } })
