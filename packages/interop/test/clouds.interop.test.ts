@@ -91,6 +91,28 @@ const asked = (reference: string, ...more: ReadonlyArray<string>) => {
   return [`GET https://${host}/v2/`, ...more, `GET https://${host}/v2/${path}/manifests/${tag}`]
 }
 
+/** A registry whose token server is told a password, and nobody else is. */
+const byPassword = (
+  { api, host, password, realm, service, ...rest }: Pick<Case, "name" | "env" | "files"> & {
+    readonly host: string
+    /** Where its API is, if that is elsewhere. */
+    readonly api?: string
+    readonly realm: string
+    readonly service: string
+    readonly password: string
+  }
+): Case => {
+  const reference = `${api ?? host}/acme/app:1`
+  const scope = "repository:acme/app:pull"
+  return {
+    ...rest,
+    reference: `${host}/acme/app:1`,
+    exchanges: bearer({ reference, realm, service, scope, token: "a-token", credential: basic("ann", password) }),
+    calls: asked(reference, `GET ${realm}`),
+    secrets: { [password]: [new URL(realm).host] }
+  }
+}
+
 const ecrHost = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 const ecrReference = `${ecrHost}/acme/app:1`
 const ecrApi = "https://api.ecr.eu-west-1.amazonaws.com/"
@@ -321,23 +343,16 @@ const cases: ReadonlyArray<Case> = [
     calls: acrCalls("GET http://169.254.169.254/metadata/identity/oauth2/token"),
     secrets: { "canary-aad": [acrHost], "canary-acr": [acrHost] }
   },
-  {
+  byPassword({
     // https://docs.github.com/packages/working-with-a-github-packages-registry/working-with-the-container-registry
     name: "GHCR",
     env: { EFFECT_OCI_KEYCHAINS: "github", GITHUB_TOKEN: "canary-github", GITHUB_ACTOR: "ann" },
-    reference: "ghcr.io/acme/app:1",
-    exchanges: bearer({
-      reference: "ghcr.io/acme/app:1",
-      realm: "https://ghcr.io/token",
-      service: "ghcr.io",
-      scope: "repository:acme/app:pull",
-      token: "ghcr-token",
-      credential: basic("ann", "canary-github")
-    }),
-    calls: asked("ghcr.io/acme/app:1", "GET https://ghcr.io/token"),
-    secrets: { "canary-github": ["ghcr.io"] }
-  },
-  {
+    host: "ghcr.io",
+    realm: "https://ghcr.io/token",
+    service: "ghcr.io",
+    password: "canary-github"
+  }),
+  byPassword({
     // https://docs.docker.com/reference/api/registry/auth/
     name: "Docker Hub, whose token server has a host of its own",
     env: { DOCKER_CONFIG: "HOME/.docker" },
@@ -346,19 +361,13 @@ const cases: ReadonlyArray<Case> = [
         auths: { "https://index.docker.io/v1/": { auth: base64("ann:canary-hub") } }
       })
     },
-    reference: "docker.io/acme/app:1",
-    exchanges: bearer({
-      reference: "registry-1.docker.io/acme/app:1",
-      realm: "https://auth.docker.io/token",
-      service: "registry.docker.io",
-      scope: "repository:acme/app:pull",
-      token: "hub-token",
-      credential: basic("ann", "canary-hub")
-    }),
-    calls: asked("registry-1.docker.io/acme/app:1", "GET https://auth.docker.io/token"),
-    secrets: { "canary-hub": ["auth.docker.io"] }
-  },
-  {
+    host: "docker.io",
+    api: "registry-1.docker.io",
+    realm: "https://auth.docker.io/token",
+    service: "registry.docker.io",
+    password: "canary-hub"
+  }),
+  byPassword({
     // https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/
     name: "GitLab, whose token server has a host of its own",
     env: {
@@ -366,18 +375,11 @@ const cases: ReadonlyArray<Case> = [
       EFFECT_OCI_USERNAME: "ann",
       EFFECT_OCI_PASSWORD: "canary-gitlab"
     },
-    reference: "registry.gitlab.com/acme/app:1",
-    exchanges: bearer({
-      reference: "registry.gitlab.com/acme/app:1",
-      realm: "https://gitlab.com/jwt/auth",
-      service: "container_registry",
-      scope: "repository:acme/app:pull",
-      token: "gitlab-token",
-      credential: basic("ann", "canary-gitlab")
-    }),
-    calls: asked("registry.gitlab.com/acme/app:1", "GET https://gitlab.com/jwt/auth"),
-    secrets: { "canary-gitlab": ["gitlab.com"] }
-  }
+    host: "registry.gitlab.com",
+    realm: "https://gitlab.com/jwt/auth",
+    service: "container_registry",
+    password: "canary-gitlab"
+  })
 ]
 
 /** Where a request says a secret, as it is or in base64. */

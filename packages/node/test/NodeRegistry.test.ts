@@ -26,6 +26,7 @@ import * as tls from "node:tls"
 import * as NodeOci from "../src/NodeOci.ts"
 import * as NodeRegistry from "../src/NodeRegistry.ts"
 import * as SelfSigned from "../src/SelfSigned.ts"
+import * as Wire from "./wire.ts"
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 const user = Credential.basic("ann", "s3cret")
@@ -164,12 +165,6 @@ const say = (host: string, text: string) =>
     ({ socket }) => Effect.sync(() => socket.destroy())
   )
 
-const until = (condition: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => condition() ? Effect.void : Effect.andThen(Effect.sleep(5), until(condition))).pipe(
-    Effect.timeout("20 seconds"),
-    Effect.orDie
-  )
-
 const uploads = "/v2/a/blobs/uploads/"
 const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`
 
@@ -216,7 +211,7 @@ describe("NodeRegistry", () => {
       const body = new Uint8Array(300_000).fill(7)
       yield* ask(`http://${host}${uploads}?digest=${digestOf(body)}`, { method: "POST", body })
       yield* ask(`http://${host}/v2/a/blobs/${digestOf(body)}`)
-      yield* until(() => entries.length === 2)
+      yield* Wire.until(() => entries.length === 2)
       assert.deepStrictEqual(
         entries.map(({ address, complete, endpoint, received, sent, status }) => ({
           address,
@@ -240,7 +235,7 @@ describe("NodeRegistry", () => {
       const { socket } = yield* stall(host)
       yield* Effect.sleep("50 millis")
       socket.destroy()
-      yield* until(() => entries.length === 2)
+      yield* Wire.until(() => entries.length === 2)
       const { complete, method, received } = entries[1]!
       assert.deepStrictEqual({ complete, method, received }, { complete: false, method: "PATCH", received: 3 })
     }))
@@ -285,7 +280,7 @@ describe("NodeRegistry", () => {
       assert.strictEqual((yield* ask(`http://${host}/v2/`, { headers: { x: "x".repeat(17_000) } })).status, 431)
       yield* Effect.replicateEffect(say(host, "GET /v2/ HTTP/1.1\r\n"), 3)
       const refused = yield* say(host, `GET /v2/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-      yield* until(() => refused.closed)
+      yield* Wire.until(() => refused.closed)
       assert.strictEqual(refused.heard, "")
     }))
 
@@ -308,12 +303,12 @@ describe("NodeRegistry", () => {
       assert.strictEqual(chosen, "http/1.1")
       const host = yield* NodeRegistry.serve()
       const preface = yield* say(host, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-      yield* until(() => preface.closed)
+      yield* Wire.until(() => preface.closed)
       assert.match(preface.heard, /^HTTP\/1.1 400 /)
       const location = yield* openUpload(host)
       const head = `PATCH ${location} HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n`
       const extended = yield* say(host, `${head}1;${"x".repeat(20_000)}\r\n`)
-      yield* until(() => extended.closed)
+      yield* Wire.until(() => extended.closed)
       assert.match(extended.heard, /^HTTP\/1.1 4/)
     }))
 
@@ -321,7 +316,7 @@ describe("NodeRegistry", () => {
     Effect.gen(function*() {
       const host = yield* NodeRegistry.serve({ settings: { patience: "100 millis" } })
       const talk = yield* stall(host)
-      yield* until(() => talk.closed)
+      yield* Wire.until(() => talk.closed)
       assert.match(talk.heard, /^HTTP\/1.1 408 /)
     }))
 
@@ -337,11 +332,11 @@ describe("NodeRegistry", () => {
       yield* Effect.sleep("100 millis")
       assert.strictEqual((yield* Effect.flip(ask(`http://${host}/v2/`))).code, "ECONNREFUSED")
       busy.socket.write("x".repeat(97))
-      yield* until(() => busy.heard !== "")
+      yield* Wire.until(() => busy.heard !== "")
       assert.match(busy.heard, /^HTTP\/1.1 202 /)
       yield* Fiber.join(closing)
       assert.isBelow(performance.now() - start, 3000)
-      yield* until(() => slow.closed)
+      yield* Wire.until(() => slow.closed)
     }))
 
   it.live("A56: serves one as fast while a hundred stall", () =>

@@ -86,7 +86,9 @@ export const transport = (internet: Internet, user: Credential.Credential = ann)
 export const client = (scopes: ReadonlyArray<AccessScope.AccessScope> = [AccessScope.pull(repository)]) =>
   Effect.map(Transport.Transport, (transport) => transport.client({ resource: repository, scopes }))
 
-export const get = (path = "/v2/app/manifests/1", scopes?: ReadonlyArray<AccessScope.AccessScope>) =>
+export const manifest = "/v2/app/manifests/1"
+
+export const get = (path = manifest, scopes?: ReadonlyArray<AccessScope.AccessScope>) =>
   Effect.flatMap(client(scopes), (client) => client.get(path))
 
 /** Everything a registry can be told by. */
@@ -100,3 +102,17 @@ export const secretsOf = (text: string): ReadonlyArray<string> =>
     btoa("<token>:canary-identity"),
     btoa("ann:canary-identity")
   ].filter((secret) => text.includes(secret) || text.includes(encodeURIComponent(secret)))
+
+/** A registry that answers with its own token, but for what is answered otherwise. */
+export const registry = (more: Handler) =>
+  make((seen) => {
+    const special = more(seen)
+    if (special !== undefined) return special
+    if (seen.url.host !== "registry.test") return reply(200)
+    if (seen.url.pathname === "/token") return json({ token: "canary-token", refresh_token: "canary-refresh" })
+    return seen.headers["authorization"] === undefined ? bearer(realm) : reply(200)
+  })
+
+/** How a request fails. */
+export const failing = (internet: Internet, path = manifest, user?: Credential.Credential) =>
+  Effect.flip(Effect.provide(get(path), transport(internet, user)))
