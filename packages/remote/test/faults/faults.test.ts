@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
-import { type Case, cases, hasMet, sizes, strays } from "./cases.ts"
+import { bounds, type Case, cases, hasMet, sizes, strays } from "./cases.ts"
 import * as Wire from "./wire.ts"
 
 const from = "source.test/app:1"
@@ -92,8 +92,6 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
   }
 })
 
-const slack = 0.001
-
 describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
   const layer = blobs(size)
 
@@ -117,8 +115,8 @@ describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
         }
         assert.isAtMost(seconds, fault.within ?? 20)
         assert.isAtLeast(seconds, fault.least ?? 0)
-        assert.isAtMost(down, (fault.down ?? 1) + slack)
-        assert.isAtMost(up, (fault.up ?? 1) + slack)
+        assert.isAtMost(down, bounds(fault).down)
+        assert.isAtMost(up, bounds(fault).up)
       }).pipe(Effect.provide(registries))
   )
 })
