@@ -18,7 +18,7 @@ import * as Route from "./internal/route.ts"
 import * as TokenEndpoint from "./internal/tokenEndpoint.ts"
 import * as Tokens from "./internal/tokens.ts"
 import * as Policy from "./Policy.ts"
-import { Asking } from "./Traffic.ts"
+import { Watching } from "./Traffic.ts"
 import * as Users from "./Users.ts"
 
 /**
@@ -128,7 +128,7 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
         const user: Login.User = options.scheme === "basic"
           ? yield* Login.basic(users, request)
           : grant ?? (header === undefined ? { name: undefined } : "refused")
-        if (user !== "refused" && user.name !== undefined) (yield* Asking)(user.name)
+        if (user !== "refused" && user.name !== undefined) (yield* Watching).asks(user.name)
         // A token for the catalog shows what its user may pull; any other is good for what it names. And what nobody needs a
         // token for, nobody is refused for having one.
         const name = user === "refused" || (grant !== undefined && route._tag !== "Catalog") ? undefined : user.name

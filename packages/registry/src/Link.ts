@@ -4,7 +4,7 @@
  * @since 1.0.0
  */
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -61,7 +61,9 @@ const lane = (bytesPerSecond: number) => {
  */
 export const guard = <E, R>(app: App<E, R>, { bandwidth, latency = 0 }: Options): Effect.Effect<App<E, R>> =>
   Effect.sync(() => {
-    const late = Effect.delay(app, latency)
+    const millis = Duration.toMillis(Duration.fromInputUnsafe(latency))
+    // Even no time at all is waited for.
+    const late = millis === 0 ? app : Effect.delay(app, millis)
     if (bandwidth === undefined) return late
     const up = lane(bandwidth)
     const down = lane(bandwidth)

@@ -67,19 +67,22 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
   }
 
   const noUpload = new StorageError({ reason: "NoUpload", detail: "no such upload" })
+  const outOfOrder = (detail: string) => new StorageError({ reason: "OutOfOrder", detail })
 
   // An id is of use in its own repository only, so that knowing one is not enough.
   const uploadOf = (repository: string, id: string): Effect.Effect<UploadState, StorageError> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.clockWith((clock) => {
       const state = uploads.get(id)
       if (state?.repository !== repository) return Effect.fail(noUpload)
-      if (now - state.touched < lifetime) return Effect.succeed(state)
+      if (clock.currentTimeMillisUnsafe() - state.touched < lifetime) return Effect.succeed(state)
       uploads.delete(id)
       return Effect.fail(noUpload)
     })
 
+  /** Gives what time it is. */
   const expire = Effect.map(Clock.currentTimeMillis, (now) => {
     for (const [id, { touched }] of uploads) if (now - touched >= lifetime) uploads.delete(id)
+    return now
   })
 
   const linked = (digest: Digest.Digest) =>
@@ -118,55 +121,56 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
         return had
       }),
 
-    createUpload: Effect.fnUntraced(function*(repository, algorithm = "sha256") {
-      yield* expire
-      const now = yield* Clock.currentTimeMillis
-      const id = crypto.randomUUID()
-      uploads.set(id, {
-        repository,
-        algorithm,
-        hasher: start(algorithm),
-        spool: Spool.make(),
-        writer: undefined,
-        touched: now
-      })
-      return { id, size: 0 }
-    }),
+    createUpload: (repository, algorithm = "sha256") =>
+      Effect.map(expire, (now) => {
+        const id = crypto.randomUUID()
+        uploads.set(id, {
+          repository,
+          algorithm,
+          hasher: start(algorithm),
+          spool: Spool.make(),
+          writer: undefined,
+          touched: now
+        })
+        return { id, size: 0 }
+      }),
     upload: (repository, id) => Effect.map(uploadOf(repository, id), ({ spool }) => ({ id, size: spool.size })),
-    append: Effect.fnUntraced(function*(repository, id, at, bytes) {
-      const state = yield* uploadOf(repository, id)
-      const outOfOrder = (detail: string) => new StorageError({ reason: "OutOfOrder", detail })
-      if (state.spool.size !== at) {
-        return yield* outOfOrder(`the upload has ${state.spool.size} bytes, not ${at}`)
-      }
-      const writer = {}
-      state.writer = writer
-      yield* Stream.runForEachArray(bytes, (chunks) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (uploads.get(id) !== state) return Effect.fail(noUpload)
-          if (state.writer !== writer) return Effect.fail(outOfOrder("another request goes on with the upload"))
-          state.touched = now
-          for (const chunk of chunks) {
-            state.hasher.update(chunk)
-            Spool.add(state.spool, chunk)
-          }
-          return Effect.void
-        }))
-      return { id, size: state.spool.size }
-    }),
-    commit: Effect.fnUntraced(function*(repository, id, digest) {
-      const { algorithm, hasher, spool } = yield* uploadOf(repository, id)
-      uploads.delete(id)
-      const actual = algorithm === Digest.algorithm(digest)
-        ? hasher.digest()
-        : digestOfSpool(start, spool, digest)
-      if (actual !== digest) {
-        return yield* new StorageError({ reason: "DigestMismatch", detail: `the bytes have digest ${actual}` })
-      }
-      Spool.close(spool)
-      blobs.set(digest, spool)
-      open(repository).blobs.add(digest)
-    }),
+    append: (repository, id, at, bytes) =>
+      Effect.flatMap(uploadOf(repository, id), (state) => {
+        if (state.spool.size !== at) {
+          return Effect.fail(outOfOrder(`the upload has ${state.spool.size} bytes, not ${at}`))
+        }
+        const writer = {}
+        state.writer = writer
+        const add = (chunks: ReadonlyArray<Uint8Array>) =>
+          Effect.clockWith((clock) => {
+            if (uploads.get(id) !== state) return Effect.fail(noUpload)
+            if (state.writer !== writer) return Effect.fail(outOfOrder("another request goes on with the upload"))
+            state.touched = clock.currentTimeMillisUnsafe()
+            for (const chunk of chunks) {
+              state.hasher.update(chunk)
+              Spool.add(state.spool, chunk)
+            }
+            return Effect.void
+          })
+        return Effect.map(Stream.runForEachArray(bytes, add), () => ({ id, size: state.spool.size }))
+      }),
+    commit: (repository, id, digest) =>
+      Effect.flatMap(uploadOf(repository, id), ({ algorithm, hasher, spool }) => {
+        uploads.delete(id)
+        const actual = algorithm === Digest.algorithm(digest)
+          ? hasher.digest()
+          : digestOfSpool(start, spool, digest)
+        if (actual !== digest) {
+          return Effect.fail(
+            new StorageError({ reason: "DigestMismatch", detail: `the bytes have digest ${actual}` })
+          )
+        }
+        Spool.close(spool)
+        blobs.set(digest, spool)
+        open(repository).blobs.add(digest)
+        return Effect.void
+      }),
     cancel: (repository, id) => Effect.map(uploadOf(repository, id), () => void uploads.delete(id)),
 
     manifest: (repository, identifier) =>
@@ -202,7 +206,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     referrers: (repository, subject) =>
       Effect.sync(() => [...(repositories.get(repository)?.referrers.get(subject)?.values() ?? [])]),
 
-    collect: expire
+    collect: Effect.asVoid(expire)
   })
 })
 

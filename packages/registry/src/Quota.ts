@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -49,41 +50,48 @@ export const limit = Effect.fnUntraced(function*(
   let spooled = 0
 
   const forget = (id: string) =>
-    Effect.suspend(() => {
+    Effect.contextWith((context: Context.Context<never>) => {
       spooled -= uploads.get(id)?.size ?? 0
       uploads.delete(id)
-      return Metric.update(open, uploads.size)
+      open.updateUnsafe(uploads.size, context)
+      return Effect.void
     })
   const touch = (upload: Upload) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.contextWith((context: Context.Context<never>) => {
       spooled += upload.size - (uploads.get(upload.id)?.size ?? 0)
       uploads.delete(upload.id)
-      uploads.set(upload.id, { size: upload.size, touched: now })
-      return Metric.update(open, uploads.size)
+      uploads.set(upload.id, {
+        size: upload.size,
+        touched: Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
+      })
+      open.updateUnsafe(uploads.size, context)
+      return Effect.void
     })
-  const expire = Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
-    for (const [id, { touched }] of uploads) {
-      if (now - touched < lifetime) return
-      yield* forget(id)
+  const expire = Effect.clockWith((clock) => {
+    const now = clock.currentTimeMillisUnsafe()
+    for (const [id, { size, touched }] of uploads) {
+      if (now - touched < lifetime) break
+      spooled -= size
+      uploads.delete(id)
     }
+    return Effect.void
   })
+  const busy = new StorageError({ reason: "Busy", detail: `${many} uploads are open, and no more may be` })
   const full = new StorageError({ reason: "NoSpace", detail: "the open uploads have all the space there is for them" })
 
   return {
     ...storage,
-    createUpload: Effect.fnUntraced(function*(repository, algorithm) {
-      yield* expire
-      if (uploads.size >= many) {
-        return yield* new StorageError({ reason: "Busy", detail: `${many} uploads are open, and no more may be` })
-      }
-      if (spooled >= most) return yield* full
-      return yield* Effect.tap(storage.createUpload(repository, algorithm), touch)
-    }),
+    createUpload: (repository, algorithm) =>
+      Effect.andThen(expire, () =>
+        uploads.size >= many
+          ? Effect.fail(busy)
+          : spooled >= most
+          ? Effect.fail(full)
+          : Effect.tap(storage.createUpload(repository, algorithm), touch)),
     upload: (repository, id) => Effect.tap(storage.upload(repository, id), touch),
     append: <E>(repository: string, id: string, at: number, bytes: Stream.Stream<Uint8Array, E>) => {
       let size = at
-      const counted = Stream.mapArrayEffect(bytes, (chunks) => {
+      const counted = most === Infinity ? bytes : Stream.mapArrayEffect(bytes, (chunks) => {
         const state = uploads.get(id)
         for (const chunk of chunks) size += chunk.length
         if (state === undefined) return Effect.succeed(chunks)

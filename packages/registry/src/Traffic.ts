@@ -6,13 +6,14 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Body from "./internal/bodies.ts"
+import * as Bodies from "./internal/bodies.ts"
 import * as Route from "./internal/route.ts"
 
 /**
@@ -65,13 +66,30 @@ export interface Entry {
 }
 
 /**
- * Hears who asks, from whoever finds out.
+ * Hears of a request while it is answered, from whoever finds out.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Watch {
+  /**
+   * Who asks.
+   */
+  readonly asks: (user: string) => void
+  /**
+   * How many bytes more of the body were read.
+   */
+  readonly receives: (size: number) => void
+}
+
+/**
+ * Whoever watches the request that is answered.
  *
  * @category references
  * @since 1.0.0
  */
-export const Asking = Context.Reference<(user: string) => void>("@effect-oci/registry/Traffic/Asking", {
-  defaultValue: () => () => {}
+export const Watching = Context.Reference<Watch>("@effect-oci/registry/Traffic/Watching", {
+  defaultValue: () => ({ asks: () => {}, receives: () => {} })
 })
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | R>
@@ -97,11 +115,63 @@ const shown = (query: URLSearchParams): string => {
   return text === "" ? "" : `?${text}`
 }
 
-const counted = <E>(bytes: Stream.Stream<Uint8Array, E>, count: (size: number) => void) =>
-  Stream.mapArray(bytes, (chunks) => {
-    for (const chunk of chunks) count(chunk.length)
-    return chunks
-  })
+/** A request that is watched, and what was seen of it so far. */
+class Seen implements Watch {
+  readonly request: HttpServerRequest.HttpServerRequest
+  readonly target: Route.Target
+  readonly endpoint: string
+  readonly clock: Clock.Clock
+  readonly at: number
+  user: string | undefined = undefined
+  status: number | undefined = undefined
+  received = 0
+  sent = 0
+
+  constructor(request: HttpServerRequest.HttpServerRequest, clock: Clock.Clock) {
+    this.request = request
+    this.target = Route.target(request.url)
+    this.endpoint = Route.parse(this.target.path)._tag
+    this.clock = clock
+    this.at = clock.currentTimeMillisUnsafe()
+  }
+
+  asks(user: string): void {
+    this.user = user
+  }
+
+  receives(size: number): void {
+    this.received += size
+  }
+
+  replied(response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse {
+    this.status = response.status
+    const { body } = response
+    if (body._tag === "Uint8Array") this.sent = body.body.length
+    return body._tag !== "Stream" ? response : Bodies.mapBody(response, (bytes) =>
+      Stream.mapArray(bytes, (chunks) => {
+        for (const chunk of chunks) this.sent += chunk.length
+        return chunks
+      }))
+  }
+
+  over(exit: Exit.Exit<unknown, unknown>): Entry {
+    return {
+      at: this.at,
+      method: this.request.method,
+      path: this.target.path,
+      query: shown(this.target.query),
+      endpoint: this.endpoint,
+      user: this.user,
+      address: Option.getOrUndefined(this.request.remoteAddress),
+      agent: this.request.headers["user-agent"],
+      status: this.status,
+      complete: exit._tag === "Success",
+      received: this.received,
+      sent: this.sent,
+      millis: this.clock.currentTimeMillisUnsafe() - this.at
+    }
+  }
+}
 
 /**
  * Tells of each request when it is over.
@@ -113,52 +183,15 @@ export const guard = <E, R>(
   app: App<E, R>,
   tell: (entry: Entry) => Effect.Effect<void>
 ): App<E, R | Scope.Scope> =>
-  Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const { path, query } = Route.target(request.url)
-    const at = yield* Clock.currentTimeMillis
-    const seen = {
-      user: undefined as string | undefined,
-      status: undefined as number | undefined,
-      received: 0,
-      sent: 0
-    }
-    const endpoint = Route.parse(path)._tag
-    yield* Effect.annotateCurrentSpan({ "oci.endpoint": endpoint })
-    yield* Effect.addFinalizer((exit) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        tell({
-          at,
-          method: request.method,
-          path,
-          query: shown(query),
-          endpoint,
-          address: Option.getOrUndefined(request.remoteAddress),
-          agent: request.headers["user-agent"],
-          ...seen,
-          complete: exit._tag === "Success",
-          millis: now - at
-        }))
+  Effect.contextWith((context: Context.Context<HttpServerRequest.HttpServerRequest | Scope.Scope>) => {
+    const seen = new Seen(Context.get(context, HttpServerRequest.HttpServerRequest), Context.get(context, Clock.Clock))
+    return Effect.annotateCurrentSpan("oci.endpoint", seen.endpoint).pipe(
+      Effect.andThen(Scope.addFinalizerExit(Context.get(context, Scope.Scope), (exit) => tell(seen.over(exit)))),
+      Effect.andThen(Effect.provideService(app, Watching, seen)),
+      Effect.map((response) => seen.replied(response))
     )
-    const stream = Stream.suspend(() => counted(request.stream, (size) => seen.received += size))
-    const response = yield* app.pipe(
-      Effect.provideService(Asking, (user) => {
-        seen.user = user
-      }),
-      Effect.provideService(HttpServerRequest.HttpServerRequest, Body.withStream(request, stream))
-    )
-    seen.status = response.status
-    const { body } = response
-    if (body._tag === "Uint8Array") seen.sent = body.body.length
-    return body._tag !== "Stream"
-      ? response
-      : Body.mapBody(response, (bytes) => counted(bytes, (size) => seen.sent += size))
   })
 
-const requests = Metric.counter("oci_registry_requests", {
-  description: "Requests answered, by endpoint, method and status",
-  incremental: true
-})
 const received = Metric.counter("oci_registry_received_bytes", {
   description: "Bytes of request bodies",
   incremental: true
@@ -168,21 +201,33 @@ const sent = Metric.counter("oci_registry_sent_bytes", { description: "Bytes of 
 // A client's own words make no series of their own.
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 
+const series = new Map<string, Metric.Counter<number>>()
+
+/** One for each endpoint, method and status. */
+const requests = ({ endpoint, method: said, status }: Entry): Metric.Counter<number> => {
+  const method = methods.has(said) ? said : "other"
+  const key = `${endpoint} ${method} ${status}`
+  const known = series.get(key)
+  if (known !== undefined) return known
+  const made = Metric.counter("oci_registry_requests", {
+    description: "Requests answered, by endpoint, method and status",
+    incremental: true,
+    attributes: { endpoint, method, status: status === undefined ? "none" : String(status) }
+  })
+  series.set(key, made)
+  return made
+}
+
 /**
  * Counts a request in the metrics `oci_registry_requests`, `oci_registry_received_bytes` and `oci_registry_sent_bytes`.
  *
  * @category telling
  * @since 1.0.0
  */
-export const measure = (entry: Entry): Effect.Effect<void> => {
-  const attributes = {
-    endpoint: entry.endpoint,
-    method: methods.has(entry.method) ? entry.method : "other",
-    status: entry.status === undefined ? "none" : String(entry.status)
-  }
-  return Effect.all([
-    Metric.update(Metric.withAttributes(requests, attributes), 1),
-    Metric.update(received, entry.received),
-    Metric.update(sent, entry.sent)
-  ], { discard: true })
-}
+export const measure = (entry: Entry): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    requests(entry).updateUnsafe(1, context)
+    received.updateUnsafe(entry.received, context)
+    sent.updateUnsafe(entry.sent, context)
+    return Effect.void
+  })

@@ -3,6 +3,7 @@
  * into one buffer a connection, again and again. It serves what a registry answers: no upgrades, no cookies, no forms.
  */
 import { Lending } from "@effect-oci/registry/Storage"
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -57,10 +58,12 @@ const listen = (server: net.Server, { host, port }: Options) =>
   })
 
 /** Chunks that are whoever's who asked for them, unless a loan will do. */
-const streamOf = (body: Body): Stream.Stream<Uint8Array, Error> => {
-  const lent = Stream.ensuring(Stream.fromPull(Effect.succeed(body.pull)), Effect.sync(body.close))
-  return Stream.unwrap(Effect.map(Lending, (isLent) => isLent ? lent : Stream.map(lent, (chunk) => chunk.slice())))
-}
+const streamOf = (body: Body): Stream.Stream<Uint8Array, Error> =>
+  Stream.transformPull(Stream.empty, (_, scope) =>
+    Effect.andThen(
+      Scope.addFinalizer(scope, Effect.sync(body.close)),
+      Effect.map(Lending, (isLent) => isLent ? body.pull : Effect.map(body.pull, Arr.map((chunk) => chunk.slice())))
+    ))
 
 const requestOf = ({ address, body, head }: Served.Asked): HttpServerRequest.HttpServerRequest =>
   HttpServerRequest.fromClientRequest(HttpClientRequest.makeWith(

@@ -99,7 +99,7 @@ export const withHeaders = (reply: Reply, headers: Headers): Reply => mapBody(re
 export const withStream = (
   request: HttpServerRequest.HttpServerRequest,
   stream: Stream.Stream<Uint8Array, unknown>
-): HttpServerRequest.HttpServerRequest => Object.create(request, { stream: { value: stream } })
+): HttpServerRequest.HttpServerRequest => Object.defineProperty(request.modify({}), "stream", { value: stream })
 
 export const cutRequest = (
   request: HttpServerRequest.HttpServerRequest,

@@ -1,13 +1,17 @@
 /**
  * The body of a request, whole or failed.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import { Settings } from "../Settings.ts"
 import { Lending } from "../Storage.ts"
+import { Watching } from "../Traffic.ts"
 import * as Reply from "./reply.ts"
 
 /** A body that broke off or that has not the length it was said to have, or one that takes too long. */
@@ -23,44 +27,51 @@ const ended = new Broken(false)
 const slow = new Broken(true)
 
 /**
- * Waits for each piece, and for all of them together no longer than the slowest client that is allowed. Only the time that is
- * waited for the client counts, none that the storage takes.
- */
-const paced = (bytes: Stream.Stream<Uint8Array, Broken>): Stream.Stream<Uint8Array, Broken> =>
-  Stream.transformPull(bytes, (pull) =>
-    Effect.map(Settings, ({ minimumRate, patience }) => {
-      const most = Duration.toMillis(Duration.fromInputUnsafe(patience))
-      const patient = Effect.timeoutOrElse(pull, { duration: most, orElse: () => Effect.fail(slow) })
-      let waited = 0
-      let size = 0
-      return Effect.gen(function*() {
-        const start = yield* Clock.currentTimeMillis
-        const chunks = yield* patient
-        waited += (yield* Clock.currentTimeMillis) - start
-        for (const chunk of chunks) size += chunk.length
-        return waited > most && size < minimumRate * waited / 1000 ? yield* Effect.fail(slow) : chunks
-      })
-    }))
-
-/**
- * The bytes, each chunk valid until the next one is pulled. Not every way in counts what arrives, so it is counted here: half a manifest may
- * still be JSON.
+ * The bytes, each chunk valid until the next one is pulled.
+ *
+ * Not every way in counts what arrives, so it is counted here: half a manifest may still be JSON. Each piece is waited for,
+ * and all of them together no longer than for the slowest client that is allowed. Only the time that is waited for the client
+ * counts, none that the storage takes.
  */
 export const stream = (request: HttpServerRequest.HttpServerRequest): Stream.Stream<Uint8Array, Broken> =>
-  Stream.suspend(() => {
-    const bytes = paced(Stream.mapError(Stream.provideService(request.stream, Lending, true), () => ended))
-    const header = request.headers["content-length"]
-    if (header === undefined || request.headers["transfer-encoding"] !== undefined) return bytes
-    const length = Number(header)
-    let size = 0
-    return bytes.pipe(
-      Stream.mapArrayEffect((chunks) => {
-        for (const chunk of chunks) size += chunk.length
-        return size > length ? Effect.fail(ended) : Effect.succeed(chunks)
-      }),
-      Stream.concat(Stream.suspend(() => size === length ? Stream.empty : Stream.fail(ended)))
-    )
-  })
+  Stream.transformPull(
+    Stream.provideService(request.stream, Lending, true),
+    (pull) =>
+      Effect.contextWith((context: Context.Context<never>) => {
+        const { minimumRate, patience } = Context.get(context, Settings)
+        const clock = Context.get(context, Clock.Clock)
+        const watch = Context.get(context, Watching)
+        const { "content-length": said, "transfer-encoding": coding } = request.headers
+        const length = coding === undefined && said !== undefined ? Number(said) : undefined
+        const most = Duration.toMillis(Duration.fromInputUnsafe(patience))
+        const patient = Effect.timeoutOrElse(pull, { duration: most, orElse: () => Effect.fail(slow) })
+        let waited = 0
+        let size = 0
+        return Effect.succeed(Effect.suspend(() => {
+          const start = clock.currentTimeMillisUnsafe()
+          return Effect.matchEffect(patient, {
+            onFailure: (error): Pull.Pull<never, Broken> =>
+              error === slow
+                ? Effect.fail(slow)
+                : Cause.isDone(error) && (length === undefined || size === length)
+                ? Cause.done()
+                : Effect.fail(ended),
+            onSuccess: (chunks) => {
+              waited += clock.currentTimeMillisUnsafe() - start
+              let more = 0
+              for (const chunk of chunks) more += chunk.length
+              size += more
+              watch.receives(more)
+              return length !== undefined && size > length
+                ? Effect.fail(ended)
+                : waited > most && size < minimumRate * waited / 1000
+                ? Effect.fail(slow)
+                : Effect.succeed(chunks)
+            }
+          })
+        }))
+      })
+  )
 
 /** Whether there is none. */
 export const isNone = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>

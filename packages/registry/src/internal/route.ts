@@ -25,10 +25,13 @@ export interface Target {
   readonly query: URLSearchParams
 }
 
+/** Nobody changes it. */
+const none = new URLSearchParams()
+
 export const target = (url: string): Target => {
   const question = url.indexOf("?")
   return question === -1
-    ? { path: url, query: new URLSearchParams() }
+    ? { path: url, query: none }
     : { path: url.slice(0, question), query: new URLSearchParams(url.slice(question + 1)) }
 }
 

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type { Action } from "../Fault.ts"
 import * as Link from "../Link.ts"
 import * as Body from "./bodies.ts"
+import * as Incoming from "./body.ts"
 import * as Reply from "./reply.ts"
 
 type App<E, R> = Effect.Effect<Reply.Reply, E, HttpServerRequest.HttpServerRequest | R>
@@ -27,7 +28,9 @@ export const strike = <E, R, Disconnected extends Error>(
       const reply = action.body === undefined
         ? Reply.failure(action.status, Reply.codeOf(action.status), "as ordered", action.headers)
         : Reply.text(action.status, action.body, action.headers)
-      return action.late ? Effect.as(Effect.ignore(Stream.runDrain(request.stream)), reply) : Effect.succeed(reply)
+      return action.late
+        ? Effect.as(Effect.ignore(Stream.runDrain(Incoming.stream(request))), reply)
+        : Effect.succeed(reply)
     }
     case "Refuse":
       return Effect.fail(disconnected("refused"))
