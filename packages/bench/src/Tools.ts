@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
 /** Our own command. */
-export const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
+export const bin = fileURLToPath(new URL("../../cli/bin.cjs", import.meta.url))
 
 /** A program that asks for something small, again and again. */
 export const requests = fileURLToPath(new URL("requests.ts", import.meta.url))

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
-const entry = fileURLToPath(new URL("../bin.js", import.meta.url))
+const entry = fileURLToPath(new URL("../bin.cjs", import.meta.url))
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
 /** Node as a process of its own. */

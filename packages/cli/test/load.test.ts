@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 
-const entry = fileURLToPath(new URL("../bin.js", import.meta.url))
+const entry = fileURLToPath(new URL("../bin.cjs", import.meta.url))
 
 /** Runs the built command with a cache of its own; gives what it prints, and the files that were kept. */
 const inFolder = (test: (run: (env?: Record<string, string>) => string, kept: () => Array<string>) => void) => () => {

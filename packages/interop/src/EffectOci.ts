@@ -17,7 +17,7 @@ export interface Ran {
   readonly peakMemory: number
 }
 
-const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
+const bin = fileURLToPath(new URL("../../cli/bin.cjs", import.meta.url))
 
 /** Writes down the peak when the process ends. */
 const hook = (file: string) =>

@@ -21,7 +21,7 @@ import * as Generated from "../src/Generated.ts"
 import * as Peer from "../src/Peer.ts"
 
 const MiB = 1024 * 1024
-const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
+const bin = fileURLToPath(new URL("../../cli/bin.cjs", import.meta.url))
 
 /** The command, which has to do what it was asked to. */
 const ours = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {

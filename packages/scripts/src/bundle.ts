@@ -1,6 +1,6 @@
 /**
  * Makes one file of the command, so that it starts fast: `dist/bundle` of packages/cli, and a file for each part that
- * only some commands load; `load.js` there runs it. Wants `tsc -b` before.
+ * only some commands load; `load.cjs` there runs it. Wants `tsc -b` before.
  */
 import * as Effect from "effect/Effect"
 import { rm, writeFile } from "node:fs/promises"

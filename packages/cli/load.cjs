@@ -5,17 +5,14 @@
  * it is called first: a fifth of what a short command costs. What is kept here is taken when a command has ended, one for
  * each command. It is code: only a folder that nobody else can write to is believed, and only a file that is whole.
  */
-import { createHash } from "node:crypto"
-import * as fs from "node:fs"
-import module from "node:module"
-import { homedir, tmpdir } from "node:os"
-import * as path from "node:path"
-import process from "node:process"
-import { fileURLToPath } from "node:url"
-import { constants, Script } from "node:vm"
-import { crc32 } from "node:zlib"
+const { createHash } = require("node:crypto")
+const fs = require("node:fs")
+const { createRequire, enableCompileCache } = require("node:module")
+const { homedir, tmpdir } = require("node:os")
+const path = require("node:path")
+const { constants, Script } = require("node:vm")
 
-const bundle = fileURLToPath(new URL("./dist/bundle/", import.meta.url))
+const bundle = path.join(__dirname, "dist/bundle")
 
 const ofUser = () => {
   const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env
@@ -67,11 +64,13 @@ const key = createHash("sha256")
 const folder = folderFor(key)
 const keptIn = (name) => path.join(folder, `${command}-${name}.bin`)
 
+const sumOf = (data) => createHash("sha256").update(data).digest()
+
 const readKept = (name) => {
   try {
     const bytes = fs.readFileSync(keptIn(name))
-    const data = bytes.subarray(4)
-    return crc32(data) === bytes.readUInt32LE(0) ? data : undefined
+    const data = bytes.subarray(32)
+    return sumOf(data).equals(bytes.subarray(0, 32)) ? data : undefined
   } catch {
     return undefined
   }
@@ -81,9 +80,7 @@ const keep = (name, script) => {
   const temporary = `${keptIn(name)}.${process.pid}`
   try {
     const data = script.createCachedData()
-    const sum = Buffer.alloc(4)
-    sum.writeUInt32LE(crc32(data))
-    fs.writeFileSync(temporary, Buffer.concat([sum, data]), { mode: 0o600, flag: "wx" })
+    fs.writeFileSync(temporary, Buffer.concat([sumOf(data), data]), { mode: 0o600, flag: "wx" })
     fs.renameSync(temporary, keptIn(name))
   } catch {
     // The next start takes a little longer.
@@ -115,13 +112,13 @@ const load = (name) => {
 }
 
 const requireOf = (filename) => {
-  const outside = module.createRequire(filename)
+  const outside = createRequire(filename)
   return (id) => id.startsWith("./") ? load(id.slice(2)) : outside(id)
 }
 
 if (folder !== undefined) {
   // What is not in the bundle.
-  module.enableCompileCache?.(folder)
+  enableCompileCache?.(folder)
   process.once("exit", () => fresh.forEach((script, name) => keep(name, script)))
 }
 load(entry)
