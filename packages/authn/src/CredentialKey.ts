@@ -61,7 +61,10 @@ export const normalize = (key: string, options?: Options | undefined): string | 
   const text = key.replace(/^https?:\/\//i, "")
   const slash = text.indexOf("/")
   const host = slash === -1 ? text : text.slice(0, slash)
-  const path = (slash === -1 ? "" : text.slice(slash)).replace(/^\/v[12](?=\/|$)/, "").replace(/\/+$/, "")
+  // A version of the API is part of a URL. Without a scheme, `host/v1` is a folder as any other: its credentials are not the
+  // host's.
+  const version = text === key ? /^\/v[12]\/$/ : /^\/v[12](?=\/|$)/
+  const path = (slash === -1 ? "" : text.slice(slash)).replace(version, "").replace(/\/+$/, "")
   if (options?.wildcards === true && Glob.isPattern(host)) {
     const pattern = Glob.parse(host)
     return pattern === undefined ? undefined : pattern + path

@@ -19,6 +19,10 @@ describe("CredentialKey", () => {
     ["https://ghcr.io/v2/", "ghcr.io"],
     ["http://ghcr.io/v1", "ghcr.io"],
     ["ghcr.io/v1x", "ghcr.io/v1x"],
+    ["ghcr.io/v2/", "ghcr.io"],
+    // A folder of that name, and no version.
+    ["ghcr.io/v1", "ghcr.io/v1"],
+    ["ghcr.io/v2/team", "ghcr.io/v2/team"],
     ["quay.io/ns/", "quay.io/ns"],
     ["docker.io", "docker.io"],
     ["index.docker.io", "docker.io"],
