@@ -8,13 +8,16 @@ import * as Address from "@effect-oci/transport/Address"
 import * as Origin from "@effect-oci/transport/Origin"
 import * as Proxy from "@effect-oci/transport/Proxy"
 import * as Redact from "@effect-oci/transport/Redact"
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
-import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Body from "./internal/body.ts"
 import type { Connection } from "./internal/connection.ts"
@@ -119,65 +122,85 @@ export const make = Effect.fnUntraced(function*(
     }
     const body = Body.make(connection, framing, rest, release)
     // Nobody will read it any more.
-    signal.addEventListener("abort", body.close, { once: true })
-    return new Reply(request, url.href, head, body)
+    signal?.addEventListener("abort", body.close, { once: true })
+    const reply = new Reply(request, url.href, head, body)
+    if (signal === undefined) forgotten.register(reply, body.close)
+    return reply
   }
 
   const attempt = (
     pool: Pool.Pool,
     request: Exchange.Sendable,
     url: URL,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
     fresh: boolean
   ): Effect.Effect<Reply, Exchange.Broken> =>
     Effect.uninterruptibleMask((restore) =>
-      restore(pool.acquire(url, fresh)).pipe(
-        Effect.mapError((cause) => new Exchange.Broken(Exchange.failed(request, cause), false)),
-        Effect.flatMap((connection) =>
-          restore(Exchange.run(connection, request, url)).pipe(
-            Effect.onError(() => Effect.sync(() => pool.release(url, connection, 0))),
-            Effect.map((answered) => reply({ connection, pool, request, signal, url }, answered))
-          )
-        )
-      )
+      Effect.matchEffect(restore(pool.acquire(url, fresh)), {
+        onFailure: (cause) => Effect.fail(new Exchange.Broken(Exchange.failed(request, cause), false)),
+        onSuccess: (connection) =>
+          Effect.matchCauseEffect(restore(Exchange.run(connection, request, url)), {
+            onFailure: (cause) => {
+              pool.release(url, connection, 0)
+              return Effect.failCause(cause)
+            },
+            onSuccess: (answered) => Effect.succeed(reply({ connection, pool, request, signal, url }, answered))
+          })
+      })
     )
 
   /** Origins that have closed a connection in use, and until when what cannot be sent again gets a new one there. */
   const impatient = new Map<string, number>()
 
-  const lane = HttpClient.make((request, url, signal, fiber) => {
-    // Seen to below.
-    if (!Exchange.canSend(request)) return Effect.die(new Error("unreachable"))
-    const pool = fiber.getRef(Address.Guarded) ? guarded : open
+  const send = (
+    request: Exchange.Sendable,
+    url: URL,
+    signal: AbortSignal | undefined,
+    isGuarded: boolean
+  ): Effect.Effect<Reply, HttpClientError.HttpClientError> => {
+    const pool = isGuarded ? guarded : open
     const isOnce = request.body._tag === "Stream"
     const fresh = isOnce && (impatient.get(url.origin) ?? 0) > performance.now()
-    return attempt(pool, request, url, signal, fresh).pipe(
-      Effect.tapError(({ isStale }) =>
-        Effect.sync(() => void (isStale && impatient.set(url.origin, performance.now() + suspicion)))
-      ),
-      Effect.catchIf(
-        ({ isStale }) => isStale && !isOnce,
-        () => attempt(pool, request, url, signal, true)
-      ),
-      Effect.mapError(({ error }) => error)
-    )
-  })
-  const isOurs = (request: HttpClientRequest.HttpClientRequest): boolean => {
-    if (!Exchange.canSend(request)) return false
-    const url = URL.parse(request.url)
-    return url === null || proxies(url) === undefined
+    return Effect.catch(attempt(pool, request, url, signal, fresh), ({ error, isStale }) => {
+      if (isStale) impatient.set(url.origin, performance.now() + suspicion)
+      return isStale && !isOnce
+        ? Effect.mapError(attempt(pool, request, url, signal, true), ({ error }) => error)
+        : Effect.fail(error)
+    })
   }
+
+  /** With spans, and for whoever may leave a reply alone. */
+  const watched = HttpClient.make((request, url, signal, fiber) =>
+    // Seen to below.
+    Exchange.canSend(request)
+      ? send(request, url, signal, fiber.getRef(Address.Guarded))
+      : Effect.die(new Error("unreachable"))
+  )
+
+  const execute = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.withFiber<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((fiber) => {
+      if (!Exchange.canSend(request)) return otherwise.execute(request)
+      const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
+      if (url !== undefined && proxies(url) !== undefined) return otherwise.execute(request)
+      return url !== undefined && fiber.getRef(ResponseBody.Attended) &&
+          fiber.getRef(HttpClient.TracerDisabledWhen)(request)
+        ? send(request, url, undefined, fiber.getRef(Address.Guarded))
+        : watched.execute(request)
+    })
   return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
-    Effect.flatMap((request) => (isOurs(request) ? lane : otherwise).execute(request)),
+    Effect.flatMap(execute),
     Effect.succeed
   )
 })
+
+/** Ends the bodies of replies that nobody holds any more. */
+const forgotten = new FinalizationRegistry<() => void>((close) => close())
 
 interface Attempt {
   readonly connection: Connection
   readonly pool: Pool.Pool
   readonly request: HttpClientRequest.HttpClientRequest
-  readonly signal: AbortSignal
+  readonly signal: AbortSignal | undefined
   readonly url: URL
 }
 

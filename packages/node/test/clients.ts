@@ -1,11 +1,12 @@
 /**
- * What holds of both HTTP clients is said once.
+ * What holds of all HTTP clients is said once.
  */
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import { describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as NodeHttp from "../src/NodeHttp.ts"
 import * as NodeLane from "../src/NodeLane.ts"
@@ -17,11 +18,26 @@ export interface Client {
   readonly live: <A, E>(sentence: string, test: Effect.Effect<A, E, HttpClient.HttpClient | Scope.Scope>) => void
 }
 
+/** As the transport asks: without spans, and with every reply read or discarded. */
+const attended = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(HttpClient.HttpClient, (client) =>
+    HttpClient.transform(client, (reply) =>
+      reply.pipe(
+        Effect.provideService(ResponseBody.Attended, true),
+        Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+      )))
+).pipe(Layer.provide(NodeLane.layer))
+
 /** Runs tests with each of the clients. */
 export const each = (tests: (client: Client) => void): void =>
-  describe.each([["NodeHttp", NodeHttp.layer], ["NodeLane", NodeLane.layer]] as const)("%s", (name, layer) =>
+  describe.each([
+    ["NodeHttp", NodeHttp.layer],
+    ["NodeLane", NodeLane.layer],
+    ["NodeLane, attended", attended]
+  ])("%s", (name, layer) =>
     tests({
-      isLane: name === "NodeLane",
+      isLane: name !== "NodeHttp",
       layer,
       live: (sentence, test) => it.live(sentence, () => Effect.provide(Effect.scoped(test), layer), 20_000)
     }))

@@ -50,10 +50,13 @@ export const exists = Effect.fn("Blobs.exists")(function*(
   digest: Digest.Digest,
   size?: number | undefined
 ): Effect.fn.Return<boolean, RegistryError, Transport> {
-  const client = yield* Request.client(repository, "pull")
+  const client = yield* Request.client(repository, "pull", { mayLack: true })
   return yield* head(client, repository, digest).pipe(
     // Some say 0 of whatever they have.
-    Effect.map((response) => size === undefined || [size, 0, undefined].includes(sizeOf(response))),
+    Effect.map((response) =>
+      response.status !== 404 && (size === undefined || [size, 0, undefined].includes(sizeOf(response)))
+    ),
+    // What stands for the registry has failed with it.
     Effect.catchIf(Request.isNotFound, () => Effect.succeed(false))
   )
 })

@@ -42,6 +42,17 @@ export const Lending = Context.Reference<boolean>("@effect-oci/transport/Respons
   defaultValue: () => false
 })
 
+/**
+ * Whether whoever asks reads or discards every reply, as the transport does, or ends it by an interruption. An `HttpClient` has no
+ * need then to look out for replies that are forgotten, which costs as much as a small request.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Attended = Context.Reference<boolean>("@effect-oci/transport/ResponseBody/Attended", {
+  defaultValue: () => false
+})
+
 const given = (method: string, url: string, detail: string): RegistryError =>
   Failure.make(method, url, new Unreachable({ detail, code: "ETIMEDOUT", transient: true }))
 

@@ -110,6 +110,15 @@ export const answerOnly: Policy = forReasons(
  */
 export const longestWait: Duration.Duration = Duration.seconds(60)
 
+/** All that any of the policies here tries again. */
+const mended: ReadonlySet<Reason["_tag"]> = new Set([
+  "Unauthorized",
+  "RateLimited",
+  "Unavailable",
+  "Unreachable",
+  "SessionLost"
+])
+
 /** How often something is tried again at most, by what is wrong. */
 const limits: Partial<Record<Reason["_tag"], number>> & Record<"RateLimited" | "SessionLost" | "Unreachable", number> =
   {
@@ -295,6 +304,21 @@ export const retry = <A, E, R>(
 ): Effect.Effect<A, E | RegistryError, R> =>
   Effect.catch(self, (error) => {
     if (!isRegistryError(error)) return Effect.fail(error)
+    if (policy !== current) return again(self, error, answer, policy)
+    return Effect.flatMap(RetryPolicy, (theirs) =>
+      ours.has(theirs) && !mended.has(error.reason._tag) ? Effect.fail(error) : again(self, error, answer, policy))
+  })
+
+const ours: ReadonlySet<Policy> = new Set([challenge, answerOnly, rateLimited, transient, sessionLost, standard])
+
+/** The same for what has failed once. */
+const again = <A, E, R>(
+  self: Effect.Effect<A, E | RegistryError, R>,
+  error: RegistryError,
+  answer: Answer["Service"],
+  policy: Effect.Effect<Policy>
+): Effect.Effect<A, E | RegistryError, R> =>
+  Effect.suspend(() => {
     let first: RegistryError | undefined = error
     const attempts = Effect.suspend(() => {
       if (first === undefined) return self

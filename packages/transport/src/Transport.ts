@@ -60,6 +60,12 @@ export interface Access {
    * What a token has to allow.
    */
   readonly scopes: ReadonlyArray<AccessScope.AccessScope>
+  /**
+   * Whether 404 is an answer like others, not a failure: of a copy to a new place it is what most is answered.
+   *
+   * @default false
+   */
+  readonly mayLack?: boolean | undefined
 }
 
 /**
@@ -106,8 +112,19 @@ interface Attempt {
   failure: Effect.Effect<never, RegistryError>
 }
 
-const absolute = (request: HttpClientRequest.HttpClientRequest, origin: URL): HttpClientRequest.HttpClientRequest =>
-  URL.canParse(request.url) ? request : HttpClientRequest.setUrl(request, origin.origin + request.url)
+/** A request, and where it goes. */
+interface Hop {
+  readonly request: HttpClientRequest.HttpClientRequest
+  /** A URL of that place, not always the whole one: no more is parsed than has to be. */
+  readonly at: URL
+}
+
+const hopOf = (request: HttpClientRequest.HttpClientRequest, origin: URL): Hop => {
+  const at = request.url.startsWith("/") ? null : URL.parse(request.url)
+  return at === null
+    ? { request: HttpClientRequest.setUrl(request, origin.origin + request.url), at: origin }
+    : { request, at }
+}
 
 const userAgent = "effect-oci/0"
 const maxRedirects = 10
@@ -189,20 +206,39 @@ const make = Effect.gen(function*() {
       ? Failure.make(error.method, error.url, new Unreachable({ ...error.reason, transient: true }), error.cause)
       : error
 
+  const usual = { "user-agent": userAgent, "accept-encoding": "identity" }
+
   /** One request and its reply, once the origin takes requests. */
-  const once = Effect.fnUntraced(function*(
-    request: HttpClientRequest.HttpClientRequest,
+  const once = (
+    { at: { host, hostname, origin }, request }: Hop,
     registry: URL
-  ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-    const { host, hostname, origin } = new URL(request.url)
-    yield* pauses.wait(origin)
-    const response = yield* Dial.execute(
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError> => {
+    const reply = Dial.execute(
       http,
-      HttpClientRequest.setHeaders(request, { "user-agent": userAgent, "accept-encoding": "identity" }),
+      HttpClientRequest.setHeaders(request, usual),
       hostname === registry.hostname || origins(host).internal === true
-    ).pipe(Effect.mapError(isKnown(hostname)))
-    answered.add(hostname)
-    const warning = response.headers["warning"]
+    ).pipe(
+      Effect.matchEffect({
+        onFailure: (error) => Effect.fail(isKnown(hostname)(error)),
+        onSuccess: (response) => {
+          answered.add(hostname)
+          const warning = response.headers["warning"]
+          return warning === undefined && response.status !== 429
+            ? Effect.succeed(response)
+            : noted(response, host, origin, warning)
+        }
+      })
+    )
+    return pauses.isHeld(origin) ? Effect.andThen(pauses.wait(origin), reply) : reply
+  }
+
+  /** What a reply says besides. */
+  const noted = Effect.fnUntraced(function*(
+    response: HttpClientResponse.HttpClientResponse,
+    host: string,
+    origin: string,
+    warning: string | undefined
+  ) {
     if (warning !== undefined) yield* warn(host, Secrets.hide(response.request, warning))
     if (response.status === 429) yield* pauses.begin(origin, response)
     return response
@@ -214,15 +250,20 @@ const make = Effect.gen(function*() {
   const ping = Effect.fnUntraced(function*(registry: Registry.Registry): Effect.fn.Return<Session, RegistryError> {
     const origin = originOf(registry)
     const url = new URL("/v2/", origin).href
-    const response = yield* once(HttpClientRequest.get(url), origin)
+    const response = yield* once({ request: HttpClientRequest.get(url), at: origin }, origin)
     // Whatever else it says (some registries know no /v2/ at all), the requests themselves will tell.
     if (response.status >= 500 || response.status === 429) {
       return yield* Effect.flatMap(Refused.fromResponse("GET", url, response, { identified: false }), Effect.fail)
     }
     yield* ResponseBody.discard(response)
     const challenges = Challenge.parse(response.headers["www-authenticate"] ?? "")
-    return { registry, origin, challenge: response.status === 401 ? Challenge.choose(challenges) : undefined }
+    const session = { registry, origin, challenge: response.status === 401 ? Challenge.choose(challenges) : undefined }
+    opened.set(registry.name, session)
+    return session
   })
+
+  /** Those that have answered a ping, by their names. */
+  const opened = new Map<string, Session>()
 
   const sessions = yield* Cache.makeWith(ping, {
     capacity: 1024,
@@ -278,7 +319,7 @@ const make = Effect.gen(function*() {
   const early = (registry: Registry.Registry, request: HttpClientRequest.HttpClientRequest) => {
     const origin = originOf(registry)
     let reply: HttpClientResponse.HttpClientResponse | undefined
-    const read = once(absolute(request, origin), origin).pipe(
+    const read = once(hopOf(request, origin), origin).pipe(
       Effect.tap((response) => Effect.sync(() => reply = response)),
       Effect.orElseSucceed(() => undefined)
     )
@@ -294,10 +335,12 @@ const make = Effect.gen(function*() {
     attempt: Attempt
   ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
     const registry = registryOf(access.resource)
-    const isEarly = (request.method === "GET" || request.method === "HEAD") && !(yield* Cache.has(sessions, registry))
+    const known = opened.get(registry.name)
+    const isEarly = known === undefined && (request.method === "GET" || request.method === "HEAD") &&
+      !(yield* Cache.has(sessions, registry))
     const [session, reply] = isEarly
       ? yield* early(registry, request)
-      : [yield* Cache.get(sessions, registry), undefined]
+      : [known ?? (yield* Cache.get(sessions, registry)), undefined]
     attempt.session = session
     const isRefused = reply !== undefined && session.challenge !== undefined && isRefusal(reply)
     // Whatever else it has to say, nobody waits for it.
@@ -305,22 +348,24 @@ const make = Effect.gen(function*() {
     const first = isRefused ? undefined : reply
     if (first === undefined) {
       // What has to wait waits before it is given a token, not with one that grows old.
-      yield* pauses.wait(session.origin.origin)
+      if (pauses.isHeld(session.origin.origin)) yield* pauses.wait(session.origin.origin)
       attempt.grant = session.challenge &&
         (yield* grant(session, session.challenge, { ...access, scopes: attempt.scopes }))
     }
-    let next = absolute(request, session.origin)
+    let { at, request: next } = hopOf(request, session.origin)
     for (let redirects = 0;; redirects++) {
       // Decided anew at each hop: a secret belongs to an origin, not to a request.
-      const isOwn = new URL(next.url).origin === session.origin.origin
+      const isOwn = at.origin === session.origin.origin
       const sent = isOwn ? attempt.grant : undefined
-      const response = redirects === 0 && first !== undefined ? first : yield* once(
-        sent === undefined ? next : HttpClientRequest.setHeader(next, "authorization", Redacted.value(sent.header)),
-        session.origin
-      )
+      const response = redirects === 0 && first !== undefined ? first : yield* once({
+        request: sent === undefined
+          ? next
+          : HttpClientRequest.setHeader(next, "authorization", Redacted.value(sent.header)),
+        at
+      }, session.origin)
       const target = redirectOf(response)
       if (target === undefined) {
-        if (response.status < 400) return response
+        if (response.status < 400 || response.status === 404 && access.mayLack === true) return response
         const error = yield* Refused.fromResponse(request.method, next.url, response, {
           identified: sent?.identified ?? false,
           withheld: sent?.withheld
@@ -328,14 +373,13 @@ const make = Effect.gen(function*() {
         if (!isOwn) return yield* Failure.withoutChallenges(error)
         return yield* attempt.isAnswered && sent?.isScoped === true ? denied(error) : error
       }
-      const refusal = redirects >= maxRedirects
-        ? `more than ${maxRedirects} redirects`
-        : refuses(new URL(next.url), target)
+      const refusal = redirects >= maxRedirects ? `more than ${maxRedirects} redirects` : refuses(at, target)
       if (refusal !== undefined) {
         return yield* Failure.make(request.method, next.url, new ProtocolViolation({ detail: refusal }))
       }
       yield* ResponseBody.discard(response)
       next = redirected(next, response.status, target)
+      at = target
     }
   })
 
@@ -372,13 +416,11 @@ const make = Effect.gen(function*() {
         scopes: access.scopes,
         failure: Effect.void as never
       }
-      return RetryPolicy.retry(
-        Effect.tapError(
-          exchange(request, access, attempt),
-          (error) => Effect.sync(() => attempt.failure = Effect.fail(error))
-        ),
-        answer(access, attempt)
+      const self = Effect.catch(
+        exchange(request, access, attempt),
+        (error) => attempt.failure = Effect.fail(error)
       )
+      return RetryPolicy.retry(self, answer(access, attempt))
     })
 
   const mirrors = Mirrors.make(yield* Mirror.Mirrors, run)

@@ -1,13 +1,16 @@
 import * as Credential from "@effect-oci/authn/Credential"
 import * as Keychain from "@effect-oci/authn/Keychain"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import { TestClock } from "effect/testing"
 import * as AccessScope from "../src/AccessScope.ts"
+import * as Mirror from "../src/Mirror.ts"
 import * as ResponseBody from "../src/ResponseBody.ts"
 import * as RetryPolicy from "../src/RetryPolicy.ts"
 import * as Transport from "../src/Transport.ts"
@@ -334,5 +337,56 @@ describe("Transport", () => {
       )
       assert.strictEqual(error.reason._tag, "Unavailable")
       assert.strictEqual(internet.asked().filter((url) => url.includes("/app/manifests")).length, 1)
+    }))
+
+  describe("what may be lacking", () => {
+    const ask = (internet: Internet.Internet, mayLack: boolean) =>
+      Effect.gen(function*() {
+        const { client } = yield* Transport.Transport
+        return yield* client({ resource: repository, scopes: [AccessScope.pull(repository)], mayLack })
+          .head("/v2/app/blobs/1")
+      }).pipe(Effect.provide(transport(internet)))
+    const lacking = () =>
+      registry(({ headers, url }) =>
+        url.pathname.includes("/blobs/") && headers["authorization"] !== undefined ? reply(404) : undefined
+      )
+
+    it.effect("is an answer where it is asked for as one, and a failure else", () =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* ask(lacking(), true)).status, 404)
+        assert.strictEqual((yield* Effect.flip(ask(lacking(), false))).reason._tag, "NotFound")
+      }))
+
+    it.effect("may be had from the registry where a mirror lacks it", () =>
+      Effect.gen(function*() {
+        const internet = registry(({ url }) =>
+          url.pathname.includes("/blobs/") ? reply(url.host === "mirror.test" ? 404 : 200) : undefined
+        )
+        const response = yield* ask(internet, true).pipe(
+          Effect.provide(Mirror.layer([{ of: "registry.test", at: "mirror.test" }]))
+        )
+        assert.strictEqual(response.status, 200)
+        assert.isNotEmpty(internet.asked("mirror.test"))
+        assert.include(internet.asked("registry.test").at(-1), "/blobs/1")
+      }))
+  })
+
+  it.effect("makes no policy for a failure that none of ours mends, and asks one that is another's", () =>
+    Effect.gen(function*() {
+      let steps = 0
+      const counting: RetryPolicy.Policy = Schedule.fromStep(
+        Effect.succeed(() => (steps++, Cause.done("never")))
+      )
+      const ask = Effect.flip(Effect.provide(
+        get(),
+        transport(registry(({ headers }) => headers["authorization"] === undefined ? undefined : reply(404)))
+      ))
+      assert.strictEqual((yield* ask).reason._tag, "NotFound")
+      const error = yield* Effect.provideService(
+        Effect.flip(Effect.provide(get(), transport(registry(() => reply(404))))),
+        RetryPolicy.RetryPolicy,
+        counting
+      )
+      assert.deepStrictEqual([error.reason._tag, steps], ["NotFound", 1])
     }))
 })

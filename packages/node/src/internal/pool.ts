@@ -116,17 +116,21 @@ export const make = (options: Options): Pool => {
 
   return {
     acquire: (url, fresh) =>
-      Effect.callback<Connection.Connection, Error>((resume) => {
+      Effect.suspend(() => {
         const refusal = options.refusal(url.hostname)
-        if (refusal !== undefined) return resume(Effect.fail(refusal))
+        if (refusal !== undefined) return Effect.fail(refusal)
         const origin = originOf(url)
-        const waiter: Waiter = { fresh, resume, stop: undefined }
-        if (hasRoom(origin)) begin(origin, waiter)
-        else origin.waiting.push(waiter)
-        return Effect.sync(() => {
-          const at = origin.waiting.indexOf(waiter)
-          if (at >= 0) origin.waiting.splice(at, 1)
-          waiter.stop?.()
+        const idle = fresh ? undefined : takeIdle(origin)
+        if (idle !== undefined) return Effect.succeed(idle)
+        return Effect.callback<Connection.Connection, Error>((resume) => {
+          const waiter: Waiter = { fresh, resume, stop: undefined }
+          if (hasRoom(origin)) begin(origin, waiter)
+          else origin.waiting.push(waiter)
+          return Effect.sync(() => {
+            const at = origin.waiting.indexOf(waiter)
+            if (at >= 0) origin.waiting.splice(at, 1)
+            waiter.stop?.()
+          })
         })
       }),
     release: (url, connection, idle) => {

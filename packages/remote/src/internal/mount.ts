@@ -41,7 +41,7 @@ export const first = Effect.fnUntraced(function*(
 ): Effect.fn.Return<boolean, RegistryError, Transport> {
   while (candidates.length > 0) {
     const from = candidates[0]!
-    const client = yield* Request.client(repository, "push", [from])
+    const client = yield* Request.client(repository, "push", { also: [from] })
     let session: Session.Session | undefined
     const params = { mount: digest, from: from.path, ...Session.algorithmOf(digest) }
     const response = yield* Session.start(client, repository, params, chunkSize, (opened) => {

@@ -10,6 +10,7 @@ import { ContentMismatch, ProtocolViolation, type Reason, RegistryError } from "
 import * as Transport from "@effect-oci/transport/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 
 /**
@@ -21,21 +22,28 @@ export const Reading = Context.Reference<"pull" | "push">("@effect-oci/remote/in
 
 const scopes = { pull: AccessScope.pull, push: AccessScope.push, remove: AccessScope.remove }
 
+interface Options {
+  /** Other repositories that are read from. */
+  readonly also?: ReadonlyArray<Repository.Repository> | undefined
+  readonly mayLack?: boolean | undefined
+}
+
 // No generator of its own for each request: V8 keeps such a function, with all that it closes over, until a major collection.
 export const client = (
   repository: Repository.Repository,
   action: keyof typeof scopes,
-  also: ReadonlyArray<Repository.Repository> = []
-) =>
-  Effect.flatMap(
-    Transport.Transport,
-    (transport) =>
-      Effect.map(action === "pull" ? Reading : Effect.succeed(action), (action) =>
-        transport.client({
-          resource: repository,
-          scopes: AccessScope.join([scopes[action](repository)], also.map(AccessScope.pull))
-        }))
-  )
+  options?: Options | undefined
+): Effect.Effect<HttpClient.HttpClient.With<RegistryError>, never, Transport.Transport> =>
+  Effect.withFiber((fiber) => {
+    const asked = scopes[action === "pull" ? fiber.getRef(Reading) : action](repository)
+    const also = options?.also ?? []
+    return Effect.map(Transport.Transport, (transport) =>
+      transport.client({
+        resource: repository,
+        scopes: also.length === 0 ? [asked] : AccessScope.join([asked], also.map(AccessScope.pull)),
+        mayLack: options?.mayLack
+      }))
+  })
 
 /** A client for the registry as a whole. */
 export const registryClient = (registry: Registry.Registry) =>

@@ -15,20 +15,16 @@ import * as Tracer from "effect/Tracer"
 import * as Address from "../Address.ts"
 import * as Redact from "../Redact.ts"
 import type { RegistryError } from "../RegistryError.ts"
+import * as ResponseBody from "../ResponseBody.ts"
 import * as Failure from "./failure.ts"
 import * as Watch from "./watch.ts"
 
-const contexts = (isGuarded: boolean) => {
-  const traced = Context.make(Headers.CurrentRedactedNames, Redact.headers).pipe(
-    Context.add(UrlParams.CurrentRedactedNames, Redact.parameters),
-    Context.add(HttpClient.TracerPropagationEnabled, false),
-    Context.add(Address.Guarded, isGuarded)
-  )
-  return { traced, untraced: Context.add(traced, HttpClient.TracerDisabledWhen, () => true) }
-}
-
-const named = contexts(false)
-const guarded = contexts(true)
+/** What there is to know where somebody looks at spans. */
+const traced = Context.make(Headers.CurrentRedactedNames, Redact.headers).pipe(
+  Context.add(UrlParams.CurrentRedactedNames, Redact.parameters),
+  Context.add(HttpClient.TracerPropagationEnabled, false)
+)
+const never = () => true
 
 /** Nobody looks at spans of the tracer that is there by default, and they cost as much as the rest of a request. */
 const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
@@ -43,8 +39,18 @@ export const execute = (
   Effect.withFiber((fiber) => {
     // Here already, so that also an `HttpClient` without a guard of its own does not go to an address that is written out.
     const refusal = isNamed ? undefined : Address.refusal(new URL(request.url).hostname)
-    const { traced, untraced } = isNamed ? named : guarded
-    return refusal === undefined
-      ? Effect.provideContext(Watch.execute(http, request), isTraced(fiber) ? traced : untraced)
-      : Effect.fail(Failure.internal(request.method, request.url, refusal))
+    if (refusal !== undefined) return Effect.fail(Failure.internal(request.method, request.url, refusal))
+    return Effect.updateContext(Watch.execute(http, request), (before: Context.Context<never>) =>
+      Context.add(
+        Context.add(
+          // Whole maps of services are not copied for each request: most are not traced.
+          isTraced(fiber)
+            ? Context.merge(before, traced)
+            : Context.add(before, HttpClient.TracerDisabledWhen, never),
+          Address.Guarded,
+          !isNamed
+        ),
+        ResponseBody.Attended,
+        true
+      ))
   })

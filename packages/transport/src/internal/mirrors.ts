@@ -100,24 +100,34 @@ export const make = (lookup: Mirror.Lookup, run: (request: Request, access: Acce
       )
     )
 
-  const execute = Effect.fnUntraced(function*(
-    request: Request,
-    access: Access
-  ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-    const wanted = wantedOf(request, access)
-    const { blocked, instead, mirrors } = lookup(
-      access.resource,
-      wanted === undefined || wanted.identifier.includes(":") ? "digest" : "tag"
-    )
-    if (blocked !== undefined) return yield* blockedBy(request, access, blocked)
-    if (wanted === undefined) {
-      return yield* run(
+  const execute = (request: Request, access: Access): Reply =>
+    Effect.suspend(() => {
+      const wanted = wantedOf(request, access)
+      const places = lookup(
+        access.resource,
+        wanted === undefined || wanted.identifier.includes(":") ? "digest" : "tag"
+      )
+      const { blocked, instead, mirrors } = places
+      if (blocked !== undefined) return Effect.fail(blockedBy(request, access, blocked))
+      if (wanted !== undefined && (mirrors.length > 0 || instead !== undefined)) {
+        return elsewhere(request, access, wanted, places)
+      }
+      if (wanted !== undefined && served.size > 0) served.delete(keyOf(wanted.repository, wanted.identifier))
+      return run(
         request,
         instead !== undefined && isReading(access) && isAt(request, instead.repository)
           ? accessTo(instead.repository)
           : access
       )
-    }
+    })
+
+  /** Reads from the first that serves it; from the registry itself where none does, or from what stands for it. */
+  const elsewhere = Effect.fnUntraced(function*(
+    request: Request,
+    access: Access,
+    wanted: Wanted,
+    { instead, mirrors }: Mirror.Places
+  ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
     for (const place of isContent(wanted) ? mirrors.map(placeOf(request, wanted)) : []) {
       const registry = place.mirror.registry.name
       if ((failed.get(registry) ?? 0) > (yield* Clock.currentTimeMillis)) continue

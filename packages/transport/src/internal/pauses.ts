@@ -33,6 +33,9 @@ export const make = () => {
       until.set(origin, Math.max(end, until.get(origin) ?? 0))
     }),
 
+    /** Whether there is anything to wait for. */
+    isHeld: (origin: string): boolean => until.has(origin),
+
     /** Ends when the origin takes requests again; those that were held back do not all come at once. */
     wait: (origin: string): Effect.Effect<void> =>
       Effect.suspend(() => until.has(origin) ? waiting(origin) : Effect.void)

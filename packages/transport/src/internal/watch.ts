@@ -22,46 +22,44 @@ const bytesPerMilli = 10 * 1024
  * Sends a request; fails when for too long no byte of its body is taken and no reply comes. While the body itself has to be
  * waited for, nobody here is idle: it has limits of its own.
  */
-export const execute = Effect.fnUntraced(function*(
+export const execute = (
   http: HttpClient.HttpClient,
   request: HttpClientRequest.HttpClientRequest
-): Effect.fn.Return<HttpClientResponse.HttpClientResponse, RegistryError> {
-  const timeout = yield* ResponseBody.IdleTimeout
-  const clock = yield* Clock.Clock
-  const { body } = request
-  let moved = clock.currentTimeMillisUnsafe()
-  let sent = 0
-  let state: "reading" | "sending" | "sent" = "sending"
-  const enter = (next: typeof state) => {
-    state = next
-    moved = clock.currentTimeMillisUnsafe()
-  }
-  const marked = body._tag !== "Stream" ? request : HttpClientRequest.setBody(
-    request,
-    HttpBody.stream(
-      Stream.transformPull(body.stream, (pull) =>
-        Effect.succeed(Effect.suspend(() => {
-          enter("reading")
-          return Effect.onExit(pull, (exit) =>
-            Effect.sync(() => {
-              if (Exit.isSuccess(exit)) { for (const chunk of exit.value) sent += chunk.length }
-              enter(Exit.isFailure(exit) || sent === body.contentLength ? "sent" : "sending")
-            }))
-        }))),
-      body.contentType,
-      body.contentLength
+): Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError> =>
+  Effect.withFiber((fiber) => {
+    const timeout = fiber.getRef(ResponseBody.IdleTimeout)
+    const limit = Duration.toMillis(timeout)
+    const clock = fiber.getRef(Clock.Clock)
+    const { body } = request
+    let moved = clock.currentTimeMillisUnsafe()
+    let sent = 0
+    let state: "reading" | "sending" | "sent" = "sending"
+    const enter = (next: typeof state) => {
+      state = next
+      moved = clock.currentTimeMillisUnsafe()
+    }
+    const marked = body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+      request,
+      HttpBody.stream(
+        Stream.transformPull(body.stream, (pull) =>
+          Effect.succeed(Effect.suspend(() => {
+            enter("reading")
+            return Effect.onExit(pull, (exit) =>
+              Effect.sync(() => {
+                if (Exit.isSuccess(exit)) { for (const chunk of exit.value) sent += chunk.length }
+                enter(Exit.isFailure(exit) || sent === body.contentLength ? "sent" : "sending")
+              }))
+          }))),
+        body.contentType,
+        body.contentLength
+      )
     )
-  )
-  const deadline = (now: number): number =>
-    (state === "reading" ? now : moved) + Duration.toMillis(timeout) + (state === "sent" ? sent / bytesPerMilli : 0)
-  const reply = Effect.mapError(
-    http.execute(marked),
-    (error) => Failure.fromHttpClient(request.method, request.url, error)
-  )
-  return yield* Watchdog.guard(
-    reply,
-    clock,
-    deadline,
-    () => ResponseBody.idle(request.method, request.url, timeout)
-  )
-})
+    const deadline = (now: number): number =>
+      (state === "reading" ? now : moved) + limit + (state === "sent" ? sent / bytesPerMilli : 0)
+    return Watchdog.guard(
+      Effect.mapError(http.execute(marked), (error) => Failure.fromHttpClient(request.method, request.url, error)),
+      clock,
+      deadline,
+      () => ResponseBody.idle(request.method, request.url, timeout)
+    )
+  })
