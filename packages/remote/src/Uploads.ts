@@ -75,7 +75,8 @@ const smallLimit = 64 * 1024
  *
  * Does not ask first whether the repository has it. When a connection breaks, the registry is asked whether it has the
  * blob all the same, then how much of it arrived, and the upload goes on from there; where it kept nothing the blob is sent
- * anew, in chunks that are half as large each time that none gets there. The registry compares the digest; bytes that were not the right ones after a resume
+ * anew, in chunks that are a quarter as large each time that none gets there, as they also are where a request is too large
+ * (413). The registry compares the digest; bytes that were not the right ones after a resume
  * are sent once more. The session is cancelled when the push fails or is interrupted. The body is run once for each time
  * that something is sent, and that of a tiny blob once.
  *
@@ -90,6 +91,7 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
 ): Effect.fn.Return<Outcome, E | RegistryError, R | Transport> {
   const client = yield* Request.client(repository, "push")
   const known = yield* Known.of(repository)
+  const chosen = options?.chunkSize ?? known.chunkSize
   const pushing: Pushing.Pushing<E, R> = {
     repository,
     descriptor,
@@ -97,17 +99,18 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     small: descriptor.size <= smallLimit ? Pushing.reading(body, descriptor.size) : undefined,
     client,
     known,
-    chunkSize: options?.chunkSize ?? chunkSize,
+    chunkSize: chosen ?? chunkSize,
     monolithicLimit,
     candidates: Mount.candidates(repository, options?.mountFrom ?? []),
     keep: (session) => void (pushing.session = session),
     session: undefined,
     attempts: 0,
-    isChunked: options?.chunkSize !== undefined && descriptor.size > options.chunkSize,
+    isChunked: chosen !== undefined && descriptor.size > chosen,
     began: 0,
     isDoubted: false,
     last: undefined,
     furthest: 0,
+    isTooLarge: false,
     isAsking: false,
     isRefused: false
   }
@@ -159,7 +162,8 @@ export const pushStream = Effect.fn("Uploads.pushStream")(function*<E, R>(
   body: Stream.Stream<Uint8Array, E, R>,
   options?: StreamOptions | undefined
 ): Effect.fn.Return<Sent, E | RegistryError, R | Transport> {
-  return yield* Effect.retry(streamed(repository, body, options?.chunkSize ?? chunkSize), {
+  const known = yield* Known.of(repository)
+  return yield* Effect.retry(streamed(repository, body, options?.chunkSize ?? known.chunkSize ?? chunkSize), {
     times: options?.isRepeatable === true ? 3 : 0,
     while: (error: E | RegistryError) =>
       isRegistryError(error) && (error.reason._tag === "SessionLost" || isGone(error))

@@ -181,17 +181,14 @@ describe("Uploads", () => {
       const cut = Fault.status(408).on("PATCH", "/uploads/")
       const lost = Fault.sessionLost.on("GET", "/uploads/")
 
-      it.effect("sends chunks that are half as large, until one gets there", () =>
+      it.effect("sends chunks that are a quarter as large, until one gets there", () =>
         Effect.gen(function*() {
           const fake = yield* FakeRegistry.FakeRegistry
           yield* fake.inject(cut.times(2), lost.times(2))
           const { made } = yield* requestsOf(patiently(push(large)))
           assert.deepStrictEqual(rangesOf(made), [
-            "PATCH 0-2499999",
             "PATCH 0-1249999",
-            "PATCH 1250000-2499999",
-            "PATCH 2500000-3749999",
-            "PATCH 3750000-4999999"
+            ...Array.from({ length: 16 }, (_, at) => `PATCH ${at * 312_500}-${(at + 1) * 312_500 - 1}`)
           ])
           assert.isTrue(yield* holds(large))
         }).pipe(Effect.provide(layer())))
@@ -201,8 +198,8 @@ describe("Uploads", () => {
           const fake = yield* FakeRegistry.FakeRegistry
           yield* fake.inject(cut, cut.skip(1), lost.times(2))
           const { made } = yield* requestsOf(patiently(push(large)))
-          const halves = ["PATCH 0-2499999", "PATCH 2500000-4999999"]
-          assert.deepStrictEqual(rangesOf(made), [...halves, ...halves])
+          const quarters = Array.from({ length: 4 }, (_, at) => `PATCH ${at * 1_250_000}-${(at + 1) * 1_250_000 - 1}`)
+          assert.deepStrictEqual(rangesOf(made), [...quarters.slice(0, 2), ...quarters])
         }).pipe(Effect.provide(layer())))
 
       it.effect("sends none below the registry's least, nor a small blob in several", () =>
@@ -211,15 +208,50 @@ describe("Uploads", () => {
           yield* fake.inject(cut.times(2), lost.times(2))
           const { made } = yield* requestsOf(patiently(push(large)))
           assert.deepStrictEqual(rangesOf(made), [
-            "PATCH 0-2499999",
-            "PATCH 0-2399999",
-            "PATCH 2400000-4799999",
+            "PATCH 0-1249999",
+            "PATCH 0-1199999",
+            "PATCH 1200000-2399999",
+            "PATCH 2400000-3599999",
+            "PATCH 3600000-4799999",
             "PUT 4800000-4999999"
           ])
           yield* fake.inject(Fault.status(408).on("PUT", "/uploads/").times(2), lost.times(2))
           const again = yield* requestsOf(patiently(push(middle)))
           assert.deepStrictEqual(rangesOf(again.made), [])
-        }).pipe(Effect.provide(layer({ settings: { chunkMinLength: 2_400_000 } }))))
+        }).pipe(Effect.provide(layer({ settings: { chunkMinLength: 1_200_000 } }))))
+    })
+
+    describe("where a request is too large, to the registry or to a proxy before it", () => {
+      const large = bytes(5_000_000, 4)
+      const tooLarge = Fault.status(413).on("PATCH", "/uploads/")
+
+      it.effect("sends chunks that are a quarter as large, in the same session, and those at once from then on", () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(tooLarge.times(2))
+          const { made } = yield* requestsOf(patiently(push(large)))
+          assert.deepStrictEqual(rangesOf(made), [
+            "PATCH 0-1249999",
+            ...Array.from({ length: 16 }, (_, at) => `PATCH ${at * 312_500}-${(at + 1) * 312_500 - 1}`)
+          ])
+          assert.strictEqual(made.filter(({ method }) => method === "POST").length, 1)
+          assert.isTrue(yield* holds(large))
+          const next = yield* requestsOf(push(bytes(900_000, 5)))
+          assert.deepStrictEqual(uploads(next.made), ["POST  202", "PATCH  202", "PATCH  202", "PUT ?digest 201"])
+          const streamed = yield* requestsOf(Uploads.pushStream(app, Stream.succeed(bytes(400_000, 6))))
+          assert.deepStrictEqual(uploads(streamed.made), ["POST  202", "PATCH  202", "PUT ?digest 201"])
+        }).pipe(Effect.provide(layer())))
+
+      it.effect("fails as it was told to where no length will do, and has learnt nothing", () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(tooLarge.times(4))
+          const { made, result } = yield* requestsOf(patiently(Effect.flip(push(large))))
+          assert.deepStrictEqual([result.reason._tag, result.status], ["Rejected", 413])
+          assert.deepStrictEqual(rangesOf(made), ["PATCH 0-1249999", "PATCH 0-312499", "PATCH 0-262143"])
+          const next = yield* requestsOf(push(bytes(900_000, 5)))
+          assert.deepStrictEqual(uploads(next.made), ["POST  202", "PUT ?digest 201"])
+        }).pipe(Effect.provide(layer())))
     })
 
     it.effect("CLI-11: says which algorithm the digest is of", () =>

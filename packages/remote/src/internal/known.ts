@@ -13,6 +13,8 @@ export interface Known {
   takesPost: boolean | undefined
   /** Whether somebody is finding that out. */
   isPostTried: boolean
+  /** How much it takes in one request, in bytes, where that is not much. */
+  chunkSize: number | undefined
   /** Whether it sends parts of a blob. */
   sendsRanges: boolean | undefined
   /** Whether it has refused a write because of its condition, which most do not look at. */
@@ -32,6 +34,7 @@ export const of = (repository: Repository.Repository): Effect.Effect<Known, neve
       hasReferrers: undefined,
       takesPost: undefined,
       isPostTried: false,
+      chunkSize: undefined,
       sendsRanges: undefined,
       isConditional: false,
       lists: new Map()

@@ -44,6 +44,8 @@ export interface Pushing<E, R> {
   last: RegistryError | undefined
   /** The furthest that any session came: what the registry has lost again is no progress. */
   furthest: number
+  /** Whether a request was refused for its length. */
+  isTooLarge: boolean
   /** Whether it finds out if the registry takes a single POST, and whether that was refused. */
   isAsking: boolean
   isRefused: boolean
@@ -82,13 +84,15 @@ const leastChunk = 256 * 1024
 const isCut = (error: RegistryError | undefined): boolean =>
   error?.reason._tag === "Unreachable" || error?.status === 408 || error?.status === 504
 
-/** Half of what no request could carry to its end; a length that has got there once is kept. */
-const shorten = <E, R>(push: Pushing<E, R>, { chunkSize, offset }: Session.Session): void => {
-  if (push.isChunked && offset > push.began) return
+/** Goes on with a quarter of what no request could carry to its end, if that is not too little; what has got there once is kept. */
+const shorten = <E, R>(push: Pushing<E, R>, { chunkSize, offset }: Session.Session): boolean => {
+  if (push.isChunked && offset > push.began) return false
   const left = push.descriptor.size - offset
   const tried = Math.min(left, push.isChunked ? chunkSize : Session.most)
-  push.chunkSize = Math.min(push.chunkSize, Math.max(Math.ceil(tried / 2), leastChunk))
-  push.isChunked ||= left > push.chunkSize
+  const shorter = Math.min(push.chunkSize, Math.max(Math.ceil(tried / 4), leastChunk))
+  if (shorter >= tried) return false
+  push.chunkSize = shorter
+  return push.isChunked = true
 }
 
 /** What the registry has of it after a failure; it goes in chunks where nothing was kept of what was cut off. */
@@ -168,6 +172,7 @@ const sent = Effect.fnUntraced(function*<E, R>(
   yield* Session.complete(client, session, descriptor, rest)
   // What it did not take in a POST, and has taken in the usual way: so it is with all.
   if (push.isRefused) push.known.takesPost = false
+  if (push.isTooLarge) push.known.chunkSize = push.chunkSize
   return "sent"
 })
 
@@ -176,6 +181,10 @@ export const attempt = <E, R>(push: Pushing<E, R>): Effect.Effect<Outcome, E | R
   Effect.mapError(Effect.suspend(() => sent(push)), (error) => {
     if (!isRegistryError(error)) return error
     push.last = error
+    if (error.status === 413 && push.session !== undefined && shorten(push, push.session)) {
+      push.isTooLarge = true
+      return Session.lost(error)
+    }
     if (push.isDoubted || !Session.isWrongDigest(error)) return error
     // Something changed on the way, or the parts of a resumed upload were not parts of one thing: once more, as a whole.
     push.isDoubted = true

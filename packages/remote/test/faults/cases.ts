@@ -297,9 +297,17 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       name: "push: 413 before the body",
       row: "B20",
       target: [upload(Fault.status(413))],
+      down: 1 + again,
+      up: 1 + again
+    },
+    {
+      name: "push: 413 before the body, always",
+      row: "B20",
+      target: ["PATCH", "PUT"].map((method) => Fault.status(413).on(method, "/blobs/uploads/").always()),
       fails: true,
-      down: again,
-      up: again
+      // The shorter ones that are tried.
+      down: 0.4 + again,
+      up: 0.4 + again
     },
     { name: "push: HEAD not known", row: "B36", target: [Fault.status(405).on("HEAD").always()] },
     { name: "pull: HEAD without a length", row: "B36", source: [length(0)] },
