@@ -53,6 +53,11 @@ export interface Source {
     offset?: number | undefined
   ) => Stream.Stream<Uint8Array, ContentError>
   /**
+   * All bytes of a blob that is no larger than `smallLimit`, as whole and right as `fetch` gives them. Absent where that would be no
+   * less work than to run the stream.
+   */
+  readonly read?: ((descriptor: Descriptor.Descriptor) => Effect.Effect<Uint8Array, ContentError>) | undefined
+  /**
    * The manifests there that name a manifest as their subject, where the place can tell.
    */
   readonly referrers?:
@@ -73,12 +78,26 @@ export interface Source {
 export type Outcome = "present" | "mounted" | "sent"
 
 /**
+ * The largest blob that is held in memory as a whole on its way, in bytes.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const smallLimit = 64 * 1024
+
+/**
  * The bytes to push, from an offset on. Called again when a push is tried again or resumed.
  *
  * @category models
  * @since 1.0.0
  */
-export type Body<E, R> = (offset: number) => Stream.Stream<Uint8Array, E, R>
+export interface Body<E, R> {
+  (offset: number): Stream.Stream<Uint8Array, E, R>
+  /**
+   * All of them, for a small blob whose source has it as a whole. Read once, however often it is asked for.
+   */
+  readonly whole?: Effect.Effect<Uint8Array, E, R> | undefined
+}
 
 /**
  * Content whose digest and size are known only once it has been sent.

@@ -11,14 +11,15 @@ import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bytes from "./Bytes.ts"
 import { ContentError, Unavailable } from "./ContentError.ts"
 import * as CopyError from "./CopyError.ts"
 import * as Hasher from "./Hasher.ts"
+import * as Bodies from "./internal/bodies.ts"
+import * as Once from "./internal/once.ts"
 import * as Tee from "./internal/tee.ts"
-import type { Body, Outcome, Source, Target } from "./Store.ts"
+import { type Body, type Outcome, smallLimit, type Source, type Target } from "./Store.ts"
 import * as Successors from "./Successors.ts"
 
 /**
@@ -189,23 +190,6 @@ export const originOf = (place: Place): string =>
 const nothing = () => undefined
 const absent = () => Effect.succeed(false)
 
-/** Tells of the bytes of a body; those that are sent again are taken back first, so that the sum is what is there. */
-const counted = <E, R>(body: Body<E, R>, progress: (bytes: number) => void): Body<E, R> => {
-  let at = 0
-  return (offset) =>
-    Stream.suspend(() => {
-      if (offset !== at) progress(offset - at)
-      at = offset
-      return Stream.mapArray(body(offset), (chunks) => {
-        for (const chunk of chunks) {
-          at += chunk.length
-          progress(chunk.length)
-        }
-        return chunks
-      })
-    })
-}
-
 /** Bytes that arrived wrong may have been changed on the way: they are fetched once more, and that is all. */
 const refetched = <A>(self: Effect.Effect<A, CopyError.CopyError>): Effect.Effect<A, CopyError.CopyError> =>
   Effect.catchIf(
@@ -297,6 +281,12 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
   // Named on its way out of the source, so that the target's own failures cannot be taken for it.
   const body: Body<CopyError.CopyError, never> = (offset) =>
     Stream.mapError(source.fetch(descriptor, offset), CopyError.at("source", descriptor.digest))
+  const atTarget = CopyError.at("target", descriptor.digest)
+  const isSmall = descriptor.size <= smallLimit && descriptor.urls === undefined &&
+    !MediaType.isDocument(descriptor.mediaType)
+  const small = isSmall && source.read !== undefined
+    ? Once.make(refetched(Effect.mapError(source.read(descriptor), CopyError.at("source", descriptor.digest))))
+    : undefined
   let tee: Tee.Tee<CopyError.CopyError> | undefined
   const shared = () => tee ??= Tee.make(body, descriptor.size)
   return {
@@ -307,41 +297,31 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
     source: Option.some(source),
     mountFrom: [...Option.toArray(source.repository), ...(options.mountFrom ?? [])],
     isPresent: isPresent(descriptor),
+    ahead: options.isNew === true ? small?.get() : undefined,
     discover: nothing,
-    write: ({ mountFrom, others, progress, target }) =>
-      target.push(
-        descriptor,
-        counted(others === undefined ? body : shared().body(others), progress),
-        { mountFrom }
-      ).pipe(
-        Effect.catchTag("ContentError", (error) => Effect.fail(CopyError.at("target", descriptor.digest)(error))),
-        refetched,
-        Effect.map((outcome) => ({ outcome, descriptor, bytes: Option.none() }))
-      )
-  }
-}
-
-/** Runs an effect for the first who asks; those who come meanwhile wait for it, and a failure is not kept. */
-const once = <A, E>(self: Effect.Effect<A, E>) => {
-  const turn = Semaphore.makeUnsafe(1)
-  let result: Option.Option<A> = Option.none()
-  const first = turn.withPermit(Effect.suspend(() =>
-    Option.isSome(result)
-      ? Effect.succeed(result.value)
-      : Effect.tap(self, (value) => Effect.sync(() => result = Option.some(value)))
-  ))
-  return {
-    get: Effect.suspend(() => Option.isSome(result) ? Effect.succeed(result.value) : first),
-    forget: () => {
-      result = Option.none()
-    }
+    write: ({ mountFrom, others, progress, target }) => {
+      const push = (body: Body<CopyError.CopyError, never>) =>
+        Effect.catchTag(
+          target.push(descriptor, body, { mountFrom }),
+          "ContentError",
+          (error) => Effect.fail(atTarget(error))
+        )
+      const pushed = small === undefined
+        ? refetched(push(Bodies.counted(others === undefined ? body : shared().body(others), progress)))
+        : push(Bodies.held(small.get()))
+      return Effect.map(pushed, (outcome) => {
+        if (small !== undefined && outcome === "sent") progress(descriptor.size)
+        return { outcome, descriptor, bytes: Option.none() }
+      })
+    },
+    release: small?.forget
   }
 }
 
 const document = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => {
   const atSource = CopyError.at("source", descriptor.digest)
   // Read once for discovery, and written from the same bytes, to however many targets.
-  const read = once(
+  const read = Once.make(
     source.fetch(descriptor).pipe(
       Bytes.collect({ location: source.location }),
       Effect.mapError(atSource),
@@ -351,8 +331,8 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
   /** What was read is as long as it is, whatever was said of it before. */
   const found = ({ length }: Uint8Array): Descriptor.Descriptor =>
     length === descriptor.size ? descriptor : { ...descriptor, size: length }
-  const members = once(
-    Effect.flatMap(read.get, (all) =>
+  const members = Once.make(
+    Effect.flatMap(read.get(), (all) =>
       Effect.fromResult(Successors.of(descriptor, all, source.location)).pipe(
         Effect.mapError(atSource),
         Effect.map((members) =>
@@ -363,7 +343,7 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
       ))
   )
   const { follow } = options
-  const followers = follow === undefined ? Effect.succeed([]) : once(follow(source, descriptor, options)).get
+  const followers = follow === undefined ? Effect.succeed([]) : Once.make(follow(source, descriptor, options)).get()
   const self: WriteNode = {
     id: descriptor.digest,
     kind: "manifest",
@@ -372,11 +352,11 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
     source: Option.some(source),
     mountFrom: [],
     isPresent: isPresent(descriptor),
-    ahead: options.isNew === true ? read.get : undefined,
+    ahead: options.isNew === true ? read.get() : undefined,
     discover: (target, isPresent) => {
       if (isPresent && follow === undefined) return undefined
-      return Effect.flatMap(members.get, (needs) =>
-        Effect.zipWith(read.get, followers, (all, followed) => {
+      return Effect.flatMap(members.get(), (needs) =>
+        Effect.zipWith(read.get(), followers, (all, followed) => {
           const listed = target.refer === undefined
             ? []
             : Option.toArray(Option.map(Successors.referrer(found(all), all), (referrer) => listing(self, referrer)))
@@ -388,7 +368,7 @@ const document = (source: Source, descriptor: Descriptor.Descriptor, options: Co
         }))
     },
     write: ({ progress, target }) =>
-      Effect.flatMap(read.get, (all) =>
+      Effect.flatMap(read.get(), (all) =>
         target.push(found(all), Bytes.body(all)).pipe(
           Effect.mapError(CopyError.at("target", descriptor.digest)),
           Effect.map((outcome): Written => {
@@ -464,7 +444,7 @@ export const stream = <E>(
   discover: nothing,
   write: ({ target, progress }) =>
     target.pushStream(
-      counted(
+      Bodies.counted(
         () => Stream.mapError(bytes, (cause) => CopyError.at("source", id)(streamFailed(id, cause))),
         progress
       )(0),

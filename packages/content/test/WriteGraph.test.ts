@@ -1,4 +1,5 @@
 import type * as Digest from "@effect-oci/name/Digest"
+import * as Repository from "@effect-oci/name/Repository"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Graph from "effect/Graph"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -119,6 +121,49 @@ describe("WriteGraph", () => {
         const second = (yield* copy(true)) - first
         // Two levels of manifests.
         assert.strictEqual(first - second, 120_000)
+      }))
+
+    it.effect("reads small blobs of what is new while the target is asked for them, but none to mount and none to plan", () =>
+      Effect.gen(function*() {
+        const { root, store } = yield* shared
+        const repository = (path: string) => Option.some(Repository.parseUnsafe(`ghcr.io/${path}`))
+        const copy = (isNew: boolean, isMountable: boolean) => {
+          const reads: Array<string> = []
+          const source: Source = {
+            ...store,
+            repository: isMountable ? repository("acme/base") : Option.none(),
+            read: ({ digest }) =>
+              Effect.delay(
+                Effect.sync(() => (reads.push(digest), store.contents.get(digest)!.bytes)),
+                "1 minute"
+              )
+          }
+          const to = MemoryStore.make("target")
+          const target: Target = {
+            ...to,
+            repository: repository("acme/app"),
+            exists: () => Effect.delay(Effect.succeed(false), "1 minute"),
+            push: (what, body, options) =>
+              isMountable && options?.mountFrom?.length === 1 ? Effect.succeed("mounted") : to.push(what, body, options)
+          }
+          const roots = WriteGraph.to(target, Copy.roots(source, root, { isNew }))
+          return Effect.gen(function*() {
+            const before = yield* Clock.currentTimeMillis
+            for (const run of [WriteGraph.plan(roots), WriteGraph.run(roots)]) {
+              const fiber = yield* Effect.forkChild(run)
+              while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("10 seconds")
+              yield* Fiber.join<unknown, unknown>(fiber)
+            }
+            assert.strictEqual(new Set(reads).size, reads.length)
+            return { reads: reads.length, millis: (yield* Clock.currentTimeMillis) - before }
+          })
+        }
+        const usual = yield* copy(false, false)
+        const early = yield* copy(true, false)
+        assert.isAbove(usual.reads, 0)
+        assert.strictEqual(early.reads, usual.reads)
+        assert.strictEqual(usual.millis - early.millis, 60_000)
+        assert.strictEqual((yield* copy(true, true)).reads, 0)
       }))
 
     it.effect("lets go of what was read ahead and is there, and fails with what was not", () =>

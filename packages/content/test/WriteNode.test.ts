@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ContentError, DigestMismatch, Unavailable } from "../src/ContentError.ts"
 import * as MemoryStore from "../src/MemoryStore.ts"
-import type { Source, Target } from "../src/Store.ts"
+import { smallLimit, type Source, type Target } from "../src/Store.ts"
 import * as WriteNode from "../src/WriteNode.ts"
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
@@ -53,6 +53,17 @@ const failing = (store: Source, times: number) => {
     ...store,
     fetch: (descriptor, offset) =>
       Stream.suspend(() => reads++ < times ? Stream.fail(wrong) : store.fetch(descriptor, offset))
+  }
+  return { source, reads: () => reads }
+}
+
+/** A source that has small blobs as a whole, wrong so many times. */
+const whole = (store: MemoryStore.MemoryStore, times: number) => {
+  let reads = 0
+  const source: Source = {
+    ...store,
+    read: ({ digest }) =>
+      Effect.suspend(() => reads++ < times ? Effect.fail(wrong) : Effect.succeed(store.contents.get(digest)!.bytes))
   }
   return { source, reads: () => reads }
 }
@@ -113,6 +124,60 @@ describe("WriteNode", () => {
           assert.deepInclude(error, { side: "source", subject: descriptor.digest })
           assert.strictEqual(broken.reads(), 2)
         }
+      }))
+
+    it.effect("reads a small blob as a whole, once for all targets, and anew once it was let go of", () =>
+      Effect.gen(function*() {
+        const { layer, store } = yield* image
+        const { reads, source } = whole(store, 0)
+        const node = WriteNode.content(source, layer)
+        const [a, b] = [MemoryStore.make("a"), MemoryStore.make("b")]
+        const { moved, ...given } = context(a)
+        yield* Effect.all([node.write(given), node.write(context(b))], { concurrency: 2 })
+        assert.deepStrictEqual([a, b].map(({ contents }) => contents.has(layer.digest)), [true, true])
+        assert.deepStrictEqual([reads(), moved], [1, [layer.size]])
+        node.release?.()
+        yield* node.write(context(MemoryStore.make("c")))
+        assert.strictEqual(reads(), 2)
+      }))
+
+    it.effect("hands a small blob on as a whole, and from wherever the target wants it", () =>
+      Effect.gen(function*() {
+        const { layer, store } = yield* image
+        const seen: Array<Uint8Array> = []
+        const target: Target = {
+          ...store,
+          push: (_, body) =>
+            Effect.gen(function*() {
+              seen.push(yield* body.whole ?? Effect.die("not whole"), yield* Stream.mkUint8Array(body(2)))
+              return "sent" as const
+            })
+        }
+        yield* WriteNode.content(whole(store, 0).source, layer).write(context(target))
+        assert.deepStrictEqual(seen, [json("layer"), json("layer").subarray(2)])
+      }))
+
+    it.effect("runs the stream of what is large, and of what is elsewhere", () =>
+      Effect.gen(function*() {
+        const { foreign, layer, store } = yield* image
+        const large = yield* store.add(MediaType.ociLayer, new Uint8Array(smallLimit + 1))
+        const { reads, source } = whole(store, 0)
+        for (const descriptor of [large, { ...foreign, urls: ["https://elsewhere.test"] }]) {
+          yield* WriteNode.content(source, descriptor, { foreign: true }).write(context(MemoryStore.make()))
+        }
+        assert.strictEqual(reads(), 0)
+        yield* WriteNode.content(source, layer).write(context(MemoryStore.make()))
+        assert.strictEqual(reads(), 1)
+      }))
+
+    it.effect("reads a whole that came wrong once more, and that is all", () =>
+      Effect.gen(function*() {
+        const { layer, store, target } = yield* image
+        yield* WriteNode.content(whole(store, 1).source, layer).write(context(target))
+        const { reads, source } = whole(store, 9)
+        const error = yield* Effect.flip(WriteNode.content(source, layer).write(context(target)))
+        assert.deepInclude(error, { side: "source", subject: layer.digest })
+        assert.strictEqual(reads(), 2)
       }))
 
     it.effect("keeps a manifest until it is told to let go of it, and reads it anew then", () =>

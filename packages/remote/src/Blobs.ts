@@ -13,6 +13,7 @@ import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
@@ -93,19 +94,56 @@ export const get = (
   offset = 0
 ): Stream.Stream<Uint8Array, RegistryError, Transport> => part(repository, descriptor, offset, descriptor.size)
 
-/** The bytes from `from` to before `to`. */
+/**
+ * All bytes of a blob that is small enough to be held. Not verified, and retried as `get` is.
+ *
+ * @category reading
+ * @since 1.0.0
+ */
+export const read = (
+  repository: Repository.Repository,
+  descriptor: Descriptor.Descriptor
+): Effect.Effect<Uint8Array, RegistryError, Transport> =>
+  Effect.flatMap(
+    Effect.exit(ask(repository, descriptor, {})),
+    (first) => {
+      const bytes = Exit.isSuccess(first) && first.value.status === 200 ? ResponseBody.whole(first.value) : undefined
+      return bytes?.length === descriptor.size
+        ? Effect.succeed(bytes)
+        // Whatever else it is, a stream goes on with it.
+        : collect(cut(part(repository, descriptor, 0, descriptor.size, first), 0, descriptor.size), descriptor.size)
+    }
+  )
+
+const ask = (
+  repository: Repository.Repository,
+  { digest }: Descriptor.Descriptor,
+  headers: Record<string, string>
+): Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError, Transport> =>
+  Effect.flatMap(
+    Request.client(repository, "pull"),
+    (client) => Retry.once(client.get(at(repository, digest), { headers }))
+  )
+
+/** The bytes from `from` to before `to`, of which the whole may have been asked for already. */
 const part = (
   repository: Repository.Repository,
   descriptor: Descriptor.Descriptor,
   from: number,
-  to: number
+  to: number,
+  first?: Exit.Exit<HttpClientResponse.HttpClientResponse, RegistryError> | undefined
 ): Stream.Stream<Uint8Array, RegistryError, Transport> =>
   Stream.suspend(() => {
     let received = from
+    let asked = first
     // There is no range of nothing: where all had come before it broke off, or is there already, nobody is asked.
-    return Stream.suspend(() =>
-      received === to && to > 0 ? Stream.empty : Stream.unwrap(open(repository, descriptor, received, to))
-    )
+    return Stream.suspend(() => {
+      const reply = asked
+      asked = undefined
+      return received === to && to > 0
+        ? Stream.empty
+        : Stream.unwrap(open(repository, descriptor, received, to, reply))
+    })
       .pipe(
         Stream.mapArray((chunks) => {
           for (const chunk of chunks) received += chunk.length
@@ -135,18 +173,17 @@ const open = Effect.fnUntraced(function*(
   repository: Repository.Repository,
   descriptor: Descriptor.Descriptor,
   from: number,
-  to: number
+  to: number,
+  reply: Effect.Effect<HttpClientResponse.HttpClientResponse, RegistryError> | undefined
 ): Effect.fn.Return<Stream.Stream<Uint8Array, RegistryError>, RegistryError, Transport> {
-  const client = yield* Request.client(repository, "pull")
-  const get = (headers: Record<string, string>) =>
-    Retry.once(client.get(at(repository, descriptor.digest), { headers }))
   const isWhole = from === 0 && to === descriptor.size
-  let response = yield* get(isWhole ? {} : { range: `bytes=${from}-${to - 1}` })
+  let response = yield* reply ??
+    ask(repository, descriptor, isWhole ? {} : { range: `bytes=${from}-${to - 1}` })
   if (response.status === 206) {
     if (isRange(response, from, to, descriptor.size)) return ResponseBody.stream(response)
     // A part, but not the one that was asked for: nothing that this registry says of ranges can be believed.
     yield* ResponseBody.discard(response)
-    response = yield* get({})
+    response = yield* ask(repository, descriptor, {})
   }
   const length = Request.lengthOf(response)
   if (length !== undefined && length !== descriptor.size && response.status === 200) {

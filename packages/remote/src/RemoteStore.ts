@@ -140,14 +140,24 @@ export const make = (
 ): Effect.Effect<RemoteStore, never, Transport> =>
   Effect.map(Transport, (transport): RemoteStore => {
     const location = repository.name
+    const reading = options?.isTarget === true ? "push" : "pull"
     const services = Context.make(Transport, transport).pipe(
-      Context.add(Request.Reading, options?.isTarget === true ? "push" : "pull")
+      Context.add(Request.Reading, reading)
     )
+    // Added, not merged: a merge copies the map of all services that there are.
+    const served = <A, E, R>(self: Effect.Effect<A, E, R | Transport>): Effect.Effect<A, E, Exclude<R, Transport>> =>
+      Effect.updateContext(
+        self,
+        (before: Context.Context<Exclude<R, Transport>>) =>
+          Context.add(Context.add(before, Transport, transport), Request.Reading, reading) as Context.Context<
+            R | Transport
+          >
+      )
     const run = <A>(operation: ContentError["operation"], self: Effect.Effect<A, RegistryError, Transport>) =>
-      Effect.mapError(Effect.provideContext(self, services), contentError(operation, location))
+      Effect.mapError(served(self), contentError(operation, location))
     const mapped = <A, E, R>(self: Effect.Effect<A, E | RegistryError, R | Transport>) =>
       Effect.mapError(
-        Effect.provideContext(self, services),
+        served(self),
         (error) => isRegistryError(error) ? contentError("write", location)(error) : error
       )
 
@@ -194,6 +204,11 @@ export const make = (
           ? bytes
           : verified(bytes)
       },
+      read: (descriptor) =>
+        run("read", Blobs.read(repository, descriptor)).pipe(
+          Effect.flatMap((bytes) => Verify.bytes(descriptor, bytes, { location })),
+          Effect.tapError((error) => isWrong(error) ? transport.distrust(repository, descriptor.digest) : Effect.void)
+        ),
       exists: (descriptor) =>
         MediaType.isDocument(descriptor.mediaType)
           ? run("resolve", hasManifest(repository, descriptor)).pipe(

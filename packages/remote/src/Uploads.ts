@@ -6,7 +6,7 @@
  * @since 1.0.0
  */
 import * as Hasher from "@effect-oci/content/Hasher"
-import type { Body, Outcome, Sent } from "@effect-oci/content/Store"
+import { type Body, type Outcome, type Sent, smallLimit } from "@effect-oci/content/Store"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Redact from "@effect-oci/transport/Redact"
@@ -61,12 +61,6 @@ export const chunkSize = 8 * 1024 * 1024
 export const monolithicLimit = 4 * 1024 * 1024
 
 /**
- * The largest blob that is read while its session is opened, and held until it is there, in bytes. It is also the largest that
- * a registry is tried with, whether it takes one in a single POST.
- */
-const smallLimit = 64 * 1024
-
-/**
  * Sends a blob of a known digest: POST, then PUT with the body; for one above `monolithicLimit` PATCH with the body, then PUT.
  * A small one goes in a single POST where the registry is known to take it, which the first tiny one finds out. A tiny one is
  * read while its session is opened.
@@ -96,7 +90,8 @@ export const push = Effect.fn("Uploads.push")(function*<E, R>(
     repository,
     descriptor,
     body,
-    small: descriptor.size <= smallLimit ? Pushing.reading(body, descriptor.size) : undefined,
+    // It is also the largest that a registry is tried with, whether it takes one in a single POST.
+    small: descriptor.size <= smallLimit ? body.whole ?? Pushing.reading(body, descriptor.size) : undefined,
     client,
     known,
     chunkSize: chosen ?? chunkSize,

@@ -1,10 +1,16 @@
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import * as Digest from "@effect-oci/name/Digest"
 import * as Repository from "@effect-oci/name/Repository"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import type { RegistryError } from "@effect-oci/transport/RegistryError"
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
+import * as Transport from "@effect-oci/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import * as Blobs from "../src/Blobs.ts"
 import * as Remote from "../src/Remote.ts"
@@ -103,6 +109,74 @@ describe("Blobs", () => {
         )
         assert.deepStrictEqual([result.length, made.length], [0, 0])
       }).pipe(Effect.provide(layer())))
+  })
+
+  describe("read", () => {
+    const tiny = bytes(5000, 5)
+    const placed = Effect.gen(function*() {
+      const fake = yield* FakeRegistry.FakeRegistry
+      const descriptor = yield* MemoryStore.make().add("application/octet-stream", tiny)
+      yield* fake.seed("ghcr.io/acme/app", {
+        root: descriptor,
+        blobs: [{ descriptor, bytes: tiny }],
+        manifests: []
+      })
+      return { fake, descriptor }
+    })
+
+    it.effect("gives all bytes, in one request", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* placed
+        const { made, result } = yield* requestsOf(Blobs.read(app, descriptor))
+        assert.deepStrictEqual(result, tiny)
+        assert.strictEqual(made.filter(({ path }) => path.includes("/blobs/")).length, 1)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("goes on where it broke off, and tries again what may be mended", () =>
+      Effect.gen(function*() {
+        const { descriptor, fake } = yield* placed
+        yield* fake.inject(Fault.truncate(3000).on("GET", "/blobs/").times(1))
+        const { made, result } = yield* requestsOf(patiently(Blobs.read(app, descriptor)))
+        assert.deepStrictEqual(result, tiny)
+        assert.strictEqual(made.at(-1)?.headers["range"], "bytes=3000-4999")
+        yield* fake.inject(Fault.status(503).on("GET", "/blobs/").times(2))
+        const again = yield* requestsOf(patiently(Blobs.read(app, descriptor)))
+        assert.deepStrictEqual(again.result, tiny)
+        assert.strictEqual(again.made.length, 3)
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("fails where there is nothing, or something of another size", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* placed
+        const nowhere = { ...descriptor, digest: Digest.parseUnsafe(`sha256:${"0".repeat(64)}`) }
+        assert.strictEqual((yield* Effect.flip(Blobs.read(app, nowhere))).reason._tag, "NotFound")
+        const longer = { ...descriptor, size: 5001 }
+        assert.strictEqual((yield* Effect.flip(Blobs.read(app, longer))).reason._tag, "ContentMismatch")
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("takes what is there as a whole as it is, unless it is of another size", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* MemoryStore.make().add("application/octet-stream", tiny)
+        const read = (whole: Uint8Array) =>
+          Blobs.read(app, descriptor).pipe(
+            Effect.provideService(Transport.Transport, {
+              distrust: () => Effect.succeed(false),
+              client: () =>
+                HttpClient.makeWith<RegistryError, never, RegistryError, never>(
+                  Effect.map((request) =>
+                    Object.defineProperty(
+                      HttpClientResponse.fromWeb(request, new Response(whole.slice())),
+                      ResponseBody.Whole,
+                      { value: whole }
+                    )
+                  ),
+                  Effect.succeed
+                )
+            })
+          )
+        assert.strictEqual(yield* read(tiny), tiny)
+        assert.deepStrictEqual(yield* read(bytes(6000, 5)), bytes(6000, 5).slice(0, 5000))
+      }))
   })
 
   describe("Remote.blob", () => {

@@ -53,6 +53,24 @@ export const Attended = Context.Reference<boolean>("@effect-oci/transport/Respon
   defaultValue: () => false
 })
 
+/**
+ * The key under which a reply has all bytes of its body, where an `HttpClient` had them when it gave the reply away. They are
+ * whoever's who asks.
+ *
+ * @category constants
+ * @since 1.0.0
+ */
+export const Whole = "~@effect-oci/transport/ResponseBody/Whole"
+
+/**
+ * All bytes of a reply, if they are there already: no stream has to be run for them.
+ *
+ * @category getters
+ * @since 1.0.0
+ */
+export const whole = (response: HttpClientResponse.HttpClientResponse): Uint8Array | undefined =>
+  Whole in response && response[Whole] instanceof Uint8Array ? response[Whole] : undefined
+
 const given = (method: string, url: string, detail: string): RegistryError =>
   Failure.make(method, url, new Unreachable({ detail, code: "ETIMEDOUT", transient: true }))
 
@@ -153,6 +171,8 @@ export const bytes = (
   limit: number
 ): Effect.Effect<Uint8Array, RegistryError> =>
   Effect.suspend(() => {
+    const all = whole(response)
+    if (all !== undefined && all.length <= limit) return Effect.succeed(all)
     const parts: Array<Uint8Array> = []
     let size = 0
     return Stream.runForEachArray(stream(response), (chunks) => {
@@ -184,4 +204,6 @@ export const bytes = (
  * @since 1.0.0
  */
 export const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-  Failure.isEmpty(response) ? Effect.void : Effect.ignore(bytes(response, 64 * 1024))
+  Failure.isEmpty(response) || whole(response) !== undefined
+    ? Effect.void :
+    Effect.ignore(bytes(response, 64 * 1024))

@@ -17,6 +17,10 @@ const shown = "GET https://a.test/v2/app/blobs/x?token=…"
 const reply = (body: Stream.Stream<Uint8Array, HttpClientError>): HttpClientResponse.HttpClientResponse =>
   Object.defineProperty(HttpClientResponse.fromWeb(request, new Response()), "stream", { value: body })
 
+/** A reply whose body was all there from the start. */
+const whole = (bytes: Uint8Array): HttpClientResponse.HttpClientResponse =>
+  Object.defineProperty(reply(Stream.die("run")), ResponseBody.Whole, { value: bytes })
+
 const chunk = (size: number, fill = 1) => new Uint8Array(size).fill(fill)
 
 /** Chunks of a size, one every so many seconds. */
@@ -187,6 +191,16 @@ describe("ResponseBody", () => {
         assert.strictEqual(error.message, `${shown}: the reply is larger than the limit of 250 bytes`)
         assert.isFalse(error.isRetryable)
         assert.strictEqual(pulled, 3)
+      }))
+  })
+
+  describe("whole", () => {
+    it.effect("is taken as it is, and no stream run for it", () =>
+      Effect.gen(function*() {
+        const all = chunk(100)
+        assert.strictEqual(yield* ResponseBody.bytes(whole(all), 100), all)
+        yield* ResponseBody.discard(whole(all))
+        assert.isUndefined(ResponseBody.whole(reply(Stream.empty)))
       }))
   })
 

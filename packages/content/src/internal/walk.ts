@@ -113,23 +113,25 @@ export const walk = Effect.fnUntraced(function*(
       gate.enter(all)
     }
 
-    const isPresent = (entry: Entry.Entry) => {
-      const known = options.known?.get(entry.item.key)
-      return known === undefined
-        ? within(entry, "asks")(entry.node.isPresent(entry.target))
-        : Effect.succeed(known)
-    }
+    /** A dry run reads no blobs, and what can be mounted is not read. */
+    const isToBeRead = ({ elder, node, target }: Entry.Entry): boolean =>
+      options.mode === "write" && elder === undefined && Entry.mountable(target, node.mountFrom).length === 0
 
     /** Whether it is there; what is read ahead is let go of where it is, and where it is not waited for. */
     const look = (entry: Entry.Entry): Effect.Effect<void, CopyError.CopyError> => {
-      const { ahead } = entry.node
-      const asked = Effect.map(isPresent(entry), (is) => void (entry.isPresent = is))
-      if (ahead === undefined || options.known?.has(entry.item.key) === true) return asked
-      return Effect.flatMap(Effect.forkChild(within(entry, "reads")(ahead)), (reading) =>
+      const { ahead, isPresent } = entry.node
+      const known = options.known?.get(entry.item.key)
+      if (known !== undefined) {
+        entry.isPresent = known
+        return Effect.void
+      }
+      const asked = Effect.map(isPresent(entry.target), (is) => void (entry.isPresent = is))
+      if (ahead === undefined || entry.node.kind === "blob" && !isToBeRead(entry)) return within(entry, "asks")(asked)
+      return Effect.flatMap(Effect.forkChild(ahead), (reading) =>
         asked.pipe(
           Effect.andThen(Effect.suspend(() => entry.isPresent ? Effect.void : Effect.asVoid(Fiber.join(reading)))),
           Effect.onExit(() => Fiber.interrupt(reading))
-        ))
+        )).pipe(within(entry, "reads"))
     }
 
     const discover = Effect.fnUntraced(function*(entry: Entry.Entry): Effect.fn.Return<void, CopyError.CopyError> {

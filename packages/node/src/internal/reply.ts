@@ -60,6 +60,10 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
     })
   }
 
+  get [ResponseBody.Whole](): Uint8Array | undefined {
+    return this.#body instanceof Uint8Array ? this.#body : undefined
+  }
+
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
     const body = this.#body
     if (body instanceof Uint8Array) return body.length === 0 ? Stream.empty : Stream.succeed(body)

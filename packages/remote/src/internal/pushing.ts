@@ -11,6 +11,7 @@ import { isRegistryError, type RegistryError } from "@effect-oci/transport/Regis
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import type { Transport } from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Stream from "effect/Stream"
 import * as Blobs from "../Blobs.ts"
@@ -160,8 +161,11 @@ const sent = Effect.fnUntraced(function*<E, R>(
   }
   if (push.session === undefined) {
     const start = Session.start(client, repository, Session.algorithmOf(descriptor.digest), push.chunkSize, keep)
-    const [response] = yield* Effect.all([start, small ?? Effect.void], { concurrency: 2 })
-    push.session = yield* Session.sessionOf(response, push.chunkSize)
+    const response = small === undefined || Exit.isExit(small)
+      ? yield* start
+      : (yield* Effect.all([start, small], { concurrency: 2 }))[0]
+    // Kept by `start` where that had been told of it.
+    push.session ??= yield* Session.sessionOf(response, push.chunkSize)
   }
   const { session } = push
   const told = (offset: number) => push.furthest = Math.max(push.furthest, offset)

@@ -105,11 +105,15 @@ export const start = Effect.fnUntraced(function*(
     Retry.once(client.post(Request.path(repository, "blobs/uploads/"), { urlParams })),
     ResponseBody.discard
   )
-  const post = opening(client, request, chunkSize, keep)
+  let isKept = false
+  const post = opening(client, request, chunkSize, (session) => {
+    isKept = true
+    keep(session)
+  })
   const response = yield* post
   // Some registries forget it now and then.
   const told = response.headers["location"] === undefined ? yield* post : response
-  if (told.status !== 201) yield* location(told)
+  if (told.status !== 201 && !isKept) yield* location(told)
   return told
 })
 
@@ -127,8 +131,7 @@ const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
   const header = response.headers["location"]
   const url = header === undefined ? null : URL.parse(header, response.request.url)
   if (url === null) return Effect.fail(Request.violation(response, "the reply names no upload session"))
-  const from = new URL(response.request.url)
-  return from.protocol === "https:" && url.protocol !== "https:"
+  return url.protocol !== "https:" && response.request.url.startsWith("https:")
     ? Effect.fail(Request.violation(response, "the upload session is not reached by https"))
     : Effect.succeed(url.href)
 }

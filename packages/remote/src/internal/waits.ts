@@ -29,7 +29,7 @@ export const told = <S extends Store>(origin: string, store: S): S => {
     Steady.changed((context: Context.Context<R>) =>
       Context.add(context, RetryPolicy.OnWait, also(origin)(Context.get(context, RetryPolicy.OnWait)))
     )(self)
-  const { refer, referrers } = store
+  const { read, refer, referrers } = store
   const told: Store = {
     location: store.location,
     repository: store.repository,
@@ -39,6 +39,7 @@ export const told = <S extends Store>(origin: string, store: S): S => {
     push: (descriptor, body, options) => effect(store.push(descriptor, body, options)),
     pushStream: (body, options) => effect(store.pushStream(body, options)),
     tag: (descriptor, tag, options) => effect(store.tag(descriptor, tag, options)),
+    ...(read === undefined ? {} : { read: (descriptor) => effect(read(descriptor)) }),
     ...(refer === undefined ? {} : { refer: (subject, referrer) => effect(refer(subject, referrer)) }),
     ...(referrers === undefined ? {} : { referrers: (subject) => stream(referrers(subject)) })
   }
