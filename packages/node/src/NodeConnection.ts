@@ -4,28 +4,23 @@
  * @since 1.0.0
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 
-/**
- * What cuts the connection of the request that is answered; that of Node's own server unless another one says so.
- *
- * @category references
- * @since 1.0.0
- */
-export const Cut = Context.Reference<((how: "reset" | "closed") => void) | undefined>(
-  "@effect-oci/node/NodeConnection/Cut",
-  { defaultValue: () => undefined }
-)
+/** A request of the server of this package knows how it is cut. */
+interface Cutting {
+  readonly cut: (how: "reset" | "closed") => void
+}
+
+const isCutting = (source: object): source is Cutting => "cut" in source && Predicate.isFunction(source.cut)
 
 const cut = (request: HttpServerRequest.HttpServerRequest, error: unknown) =>
-  Effect.map(Cut, (cut) => {
+  Effect.sync(() => {
     const how = Predicate.hasProperty(error, "how") && error.how === "closed" ? "closed" : "reset"
-    if (cut !== undefined) return cut(how)
+    if (isCutting(request.source)) return request.source.cut(how)
     const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
     // There is no such thing as a reset of what is below TLS.
     if (how === "closed" || "encrypted" in socket) socket.destroy()

@@ -21,7 +21,6 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import type { ServeError } from "effect/http/HttpServerError"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Server from "./internal/server.ts"
@@ -121,11 +120,7 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
       sourceOf: Upstreams.sourceOf(upstreams),
       tagsOf: Upstreams.tagsOf(upstreams)
     })
-  const registry = RegistryServer.app.pipe(
-    Effect.provideService(Storage, yield* Quota.limit(kept, options.quota)),
-    Effect.provideService(Settings.Settings, settingsOf(options))
-  )
-  const guarded = auth === undefined ? registry : yield* Auth.guard(registry, auth)
+  const guarded = auth === undefined ? RegistryServer.app : yield* Auth.guard(RegistryServer.app, auth)
   const broken = yield* Link.guard(
     Fault.guard(
       upstreams === undefined ? guarded : Upstreams.guard(guarded, upstreams),
@@ -134,15 +129,14 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
     options.link ?? {}
   )
   const watched = Traffic.guard(
-    options.tls === undefined ? broken : Effect.updateService(
-      broken,
-      HttpServerRequest.HttpServerRequest,
-      (request) => request.modify({ protocol: "https" })
-    ),
+    broken,
     (entry) => tell === undefined ? Traffic.measure(entry) : Effect.andThen(Traffic.measure(entry), tell(entry))
   )
   // What a client has given up is given up, which a server's handlers are not by themselves.
-  yield* HttpServer.serveEffect(Effect.interruptible(NodeConnection.breaking(watched)))
+  yield* HttpServer.serveEffect(Effect.interruptible(NodeConnection.breaking(watched))).pipe(
+    Effect.provideService(Storage, yield* Quota.limit(kept, options.quota)),
+    Effect.provideService(Settings.Settings, settingsOf(options))
+  )
 })
 
 const storageOf = ({ dir, disk }: Options) =>

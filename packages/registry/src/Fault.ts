@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -464,10 +465,10 @@ type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpSer
  * @since 1.0.0
  */
 export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R> =>
-  Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const { path } = Route.target(request.url)
-    const now = yield* Clock.currentTimeMillis
+  Effect.contextWith((context: Context.Context<HttpServerRequest.HttpServerRequest>) => {
+    const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+    const path = Route.pathOf(request.url)
+    const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     const action = plan.next({ method: request.method, host: request.headers["host"] ?? "", path }, now)
-    return yield* action === undefined ? app : strike(app, action, request, (how) => new Disconnected({ how }))
+    return action === undefined ? app : strike(app, action, request, (how) => new Disconnected({ how }))
   })

@@ -5,8 +5,9 @@
  *
  * @since 1.0.0
  */
-import * as Digest from "@effect-oci/name/Digest"
+import type * as Digest from "@effect-oci/name/Digest"
 import * as Tag from "@effect-oci/name/Tag"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -18,7 +19,7 @@ import * as Reply from "./internal/reply.ts"
 import * as Route from "./internal/route.ts"
 import * as Uploads from "./internal/uploads.ts"
 import { Settings } from "./Settings.ts"
-import type { Storage, StorageError } from "./Storage.ts"
+import { Storage, type StorageError } from "./Storage.ts"
 
 /**
  * Answers one request.
@@ -35,22 +36,30 @@ export const app: Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   never,
   HttpServerRequest.HttpServerRequest | Storage
-> = Effect.gen(function*() {
-  const request = yield* HttpServerRequest.HttpServerRequest
-  const settings = yield* Settings
+> = Effect.contextWith((context: Context.Context<HttpServerRequest.HttpServerRequest | Storage>) => {
+  const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+  const settings = Context.get(context, Settings)
+  const finish = (reply: Reply.Reply): Reply.Reply => {
+    const response = request.method === "HEAD" ? Reply.withoutBody(reply) : reply
+    return settings.warnings.length === 0
+      ? response
+      : HttpServerResponse.setHeader(response, "warning", warning(settings.warnings))
+  }
   const { path, query } = Route.target(request.url)
   const route = Route.parse(path)
   const allowed = Route.methods(route, settings)
   const refused = foreign(request, settings) ??
     (allowed?.includes(request.method) === false ? Reply.notAllowed(allowed.join(", ")) : undefined)
-  const response = refused ?? (yield* Effect.catch(
-    answer(request, allowed === undefined && route._tag === "Referrers" ? { _tag: "Unknown" } : route, query),
-    (error: StorageError) => Effect.succeed(Reply.fromStorage(error))
-  ))
-  return HttpServerResponse.setHeaders(request.method === "HEAD" ? Reply.withoutBody(response) : response, {
-    "docker-distribution-api-version": "registry/2.0",
-    ...(settings.warnings.length === 0 ? {} : { warning: warning(settings.warnings) })
-  })
+  return refused !== undefined ? Effect.succeed(finish(refused)) : Effect.match(
+    answer(
+      Context.get(context, Storage),
+      settings,
+      request,
+      allowed === undefined && route._tag === "Referrers" ? { _tag: "Unknown" } : route,
+      query
+    ),
+    { onFailure: (error) => finish(Reply.fromStorage(error)), onSuccess: finish }
+  )
 })
 
 /** As much as the 4096 bytes take that all warnings may have. */
@@ -82,21 +91,23 @@ const foreign = (
 }
 
 const answer = (
+  storage: Storage["Service"],
+  settings: Settings,
   request: HttpServerRequest.HttpServerRequest,
   route: Route.Route,
   query: URLSearchParams
 ): Effect.Effect<Reply.Reply, StorageError, Storage> => {
   switch (route._tag) {
     case "Ping":
-      return Effect.succeed(HttpServerResponse.jsonUnsafe({}))
+      return Effect.succeed(Reply.json({}))
     case "Catalog":
       return Lists.catalog(query)
     case "Uploads":
-      return Uploads.open(request, route.repository, query)
+      return Uploads.open(storage, settings, request, route.repository, query)
     case "Upload":
-      return Uploads.resume(request, route.repository, route.id, query)
+      return Uploads.resume(storage, settings, request, route.repository, route.id, query)
     case "Blob":
-      return withDigest(route.digest, (digest) => Blobs.handle(request, route.repository, digest))
+      return Reply.withDigest(route.digest, (digest) => Blobs.handle(storage, request, route.repository, digest))
     case "Manifest":
       return withReference(
         request,
@@ -106,7 +117,7 @@ const answer = (
     case "Tags":
       return Lists.tags(route.repository, query)
     case "Referrers":
-      return withDigest(route.digest, (digest) => Lists.referrers(route.repository, digest, query))
+      return Reply.withDigest(route.digest, (digest) => Lists.referrers(route.repository, digest, query))
     case "Invalid":
       return Effect.succeed(Reply.failure(404, "NAME_INVALID", route.detail))
     case "TooLong":
@@ -116,21 +127,12 @@ const answer = (
   }
 }
 
-const withDigest = (
-  text: string,
-  use: (digest: Digest.Digest) => Effect.Effect<Reply.Reply, StorageError, Storage>
-): Effect.Effect<Reply.Reply, StorageError, Storage> =>
-  Result.match(Digest.parse(text), {
-    onFailure: (error) => Effect.succeed(Reply.failure(400, "DIGEST_INVALID", error.message)),
-    onSuccess: use
-  })
-
 const withReference = (
   request: HttpServerRequest.HttpServerRequest,
   text: string,
   use: (reference: Tag.Tag | Digest.Digest) => Effect.Effect<Reply.Reply, StorageError, Storage>
 ): Effect.Effect<Reply.Reply, StorageError, Storage> => {
-  if (text.includes(":")) return withDigest(text, use)
+  if (text.includes(":")) return Reply.withDigest(text, use)
   return Result.match(Tag.parse(text), {
     onFailure: (error) =>
       Effect.succeed(

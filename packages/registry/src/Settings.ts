@@ -4,7 +4,7 @@
  * @since 1.0.0
  */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 
 /**
  * The choices that the distribution specification leaves to a registry.
@@ -95,7 +95,7 @@ export const defaults: Settings = {
   manifestLimit: 4 * 1024 * 1024,
   pageSize: 1000,
   chunkMinLength: 0,
-  patience: "1 minute",
+  patience: Duration.minutes(1),
   minimumRate: 1024,
   warnings: [],
   hosts: undefined

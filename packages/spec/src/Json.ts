@@ -69,7 +69,9 @@ export const parse = (bytes: Uint8Array, document: string): Result.Result<unknow
  * @category encoding
  * @since 1.0.0
  */
-export const format = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+export const format = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value))
+
+const encoder = new TextEncoder()
 
 class Refusal extends Error {
   readonly reason: SpecError["reason"]

@@ -15,6 +15,7 @@ type Parts = ReadonlyArray<Uint8Array | string>
 export interface Asked {
   readonly head: Head.Request
   readonly address: string | undefined
+  readonly protocol: "http" | "https"
   /** What comes in, where anything does. */
   readonly body: Body.Body | undefined
   /** Sends bytes, and gives them up. */
@@ -167,6 +168,7 @@ export const make = (accepted: Socket, options: Options): Served => {
     stop = options.answer({
       head,
       address,
+      protocol: "encrypted" in socket ? "https" : "http",
       keepAlive: options.keepAlive / 1000,
       body: body === undefined ? undefined : { ...body, pull },
       send: (parts) => {

@@ -2,29 +2,20 @@
  * An `HttpServer` for HTTP/1.1 over `node:net` and `node:tls`, whose requests are read as replies are by the client's lane:
  * into one buffer a connection, again and again. It serves what a registry answers: no upgrades, no cookies, no forms.
  */
-import { Lending } from "@effect-oci/registry/Storage"
-import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Headers from "effect/http/Headers"
-import * as HttpBody from "effect/http/HttpBody"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServer from "effect/http/HttpServer"
 import { ClientAbort, ServeError } from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as UrlParams from "effect/http/UrlParams"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as net from "node:net"
 import * as tls from "node:tls"
-import { Cut } from "../NodeConnection.ts"
 import type { Pair } from "../SelfSigned.ts"
 import * as Answer from "./answer.ts"
-import type { Body } from "./body.ts"
+import { Request } from "./request.ts"
 import * as Served from "./served.ts"
 
 export interface Options {
@@ -56,24 +47,6 @@ const listen = (server: net.Server, { host, port }: Options) =>
       resume(Effect.succeed(server.address() as net.AddressInfo))
     })
   })
-
-/** Chunks that are whoever's who asked for them, unless a loan will do. */
-const streamOf = (body: Body): Stream.Stream<Uint8Array, Error> =>
-  Stream.transformPull(Stream.empty, (_, scope) =>
-    Effect.andThen(
-      Scope.addFinalizer(scope, Effect.sync(body.close)),
-      Effect.map(Lending, (isLent) => isLent ? body.pull : Effect.map(body.pull, Arr.map((chunk) => chunk.slice())))
-    ))
-
-const requestOf = ({ address, body, head }: Served.Asked): HttpServerRequest.HttpServerRequest =>
-  HttpServerRequest.fromClientRequest(HttpClientRequest.makeWith(
-    head.method,
-    `http://${head.headers["host"] ?? "localhost"}${head.target}`,
-    UrlParams.empty,
-    Option.none(),
-    Headers.fromRecordUnsafe(head.headers),
-    body === undefined ? HttpBody.empty : HttpBody.stream(streamOf(body))
-  )).modify({ url: head.target, remoteAddress: Option.fromUndefinedOr(address) })
 
 /** Listens, and serves until the scope is closed: what is asked by then is answered, for up to two seconds. */
 export const make = Effect.fnUntraced(function*(
@@ -118,22 +91,16 @@ export const make = Effect.fnUntraced(function*(
       const scope = Scope.forkUnsafe(yield* Effect.scope, "parallel")
       const context = yield* Effect.context<never>()
       const parent = yield* Effect.fiberId
-      const asked = new WeakMap<HttpServerRequest.HttpServerRequest, Served.Asked>()
       const handled = HttpEffect.toHandled(
         app,
-        (request, response) => Answer.send(asked.get(request)!, response),
+        // There are no others here.
+        (request, response) => Answer.send(request.source as Served.Asked, response),
         middleware
       )
-      const answer: Served.Options["answer"] = (asking, done) => {
-        const request = requestOf(asking)
-        asked.set(request, asking)
+      const answer: Served.Options["answer"] = (asked, done) => {
+        const request = new Request(asked, {})
         const fiber = Fiber.runIn(
-          Effect.runForkWith(
-            context.pipe(
-              Context.add(HttpServerRequest.HttpServerRequest, request),
-              Context.add(Cut, asking.cut)
-            )
-          )(handled),
+          Effect.runForkWith(Context.add(context, HttpServerRequest.HttpServerRequest, request))(handled),
           scope
         )
         fiber.addObserver(done)

@@ -4,24 +4,30 @@
 import type * as Digest from "@effect-oci/name/Digest"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
-import { Storage, type StorageError } from "../Storage.ts"
+import type { Storage, StorageError } from "../Storage.ts"
 import * as Range from "./range.ts"
 import * as Reply from "./reply.ts"
 
-export const handle = Effect.fnUntraced(function*(
+export const handle = (
+  storage: Storage["Service"],
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   digest: Digest.Digest
-): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
-  const storage = yield* Storage
-  if (request.method === "DELETE") {
-    return (yield* storage.deleteBlob(repository, digest)) ? Reply.empty(202) : unknown(digest)
-  }
-  const found = yield* storage.blobSize(repository, digest)
-  if (Option.isNone(found)) return unknown(digest)
-  const size = found.value
+): Effect.Effect<Reply.Reply, StorageError> =>
+  request.method === "DELETE"
+    ? Effect.map(storage.deleteBlob(repository, digest), (had) => had ? Reply.empty(202) : unknown(digest))
+    : Effect.map(
+      storage.blobSize(repository, digest),
+      (found) => Option.isNone(found) ? unknown(digest) : show(storage, request, digest, found.value)
+    )
+
+const show = (
+  storage: Storage["Service"],
+  request: HttpServerRequest.HttpServerRequest,
+  digest: Digest.Digest,
+  size: number
+): Reply.Reply => {
   const headers = { "docker-content-digest": digest, "accept-ranges": "bytes", etag: `"${digest}"` }
   // A range of what the client has already seen, of which it says that it was something else.
   const stale = request.headers["if-range"] !== undefined && request.headers["if-range"] !== headers.etag
@@ -29,13 +35,12 @@ export const handle = Effect.fnUntraced(function*(
   if (range === "unsatisfiable") {
     return Reply.failure(416, "SIZE_INVALID", "the blob has no such bytes", { "content-range": `bytes */${size}` })
   }
-  const { end, start } = range ?? { start: 0, end: size }
-  return HttpServerResponse.stream(storage.readBlob(digest, start, end), {
-    status: range === undefined ? 200 : 206,
-    contentType: "application/octet-stream",
-    contentLength: end - start,
-    headers: { ...headers, ...(range === undefined ? {} : { "content-range": `bytes ${start}-${end - 1}/${size}` }) }
+  if (range === undefined) return Reply.stream(200, storage.readBlob(digest, 0, size), size, headers)
+  const { end, start } = range
+  return Reply.stream(206, storage.readBlob(digest, start, end), end - start, {
+    ...headers,
+    "content-range": `bytes ${start}-${end - 1}/${size}`
   })
-})
+}
 
 const unknown = (digest: Digest.Digest) => Reply.failure(404, "BLOB_UNKNOWN", `no blob ${digest} in this repository`)

@@ -1,7 +1,9 @@
 /**
  * The body of a request, whole or failed.
  */
+import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -23,6 +25,8 @@ export class Broken {
   }
 }
 
+type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
+
 const ended = new Broken(false)
 const slow = new Broken(true)
 
@@ -34,44 +38,48 @@ const slow = new Broken(true)
  * counts, none that the storage takes.
  */
 export const stream = (request: HttpServerRequest.HttpServerRequest): Stream.Stream<Uint8Array, Broken> =>
-  Stream.transformPull(
-    Stream.provideService(request.stream, Lending, true),
-    (pull) =>
-      Effect.contextWith((context: Context.Context<never>) => {
-        const { minimumRate, patience } = Context.get(context, Settings)
-        const clock = Context.get(context, Clock.Clock)
-        const watch = Context.get(context, Watching)
-        const { "content-length": said, "transfer-encoding": coding } = request.headers
-        const length = coding === undefined && said !== undefined ? Number(said) : undefined
-        const most = Duration.toMillis(Duration.fromInputUnsafe(patience))
-        const patient = Effect.timeoutOrElse(pull, { duration: most, orElse: () => Effect.fail(slow) })
-        let waited = 0
-        let size = 0
-        return Effect.succeed(Effect.suspend(() => {
-          const start = clock.currentTimeMillisUnsafe()
-          return Effect.matchEffect(patient, {
-            onFailure: (error): Pull.Pull<never, Broken> =>
-              error === slow
-                ? Effect.fail(slow)
-                : Cause.isDone(error) && (length === undefined || size === length)
-                ? Cause.done()
-                : Effect.fail(ended),
-            onSuccess: (chunks) => {
-              waited += clock.currentTimeMillisUnsafe() - start
-              let more = 0
-              for (const chunk of chunks) more += chunk.length
-              size += more
-              watch.receives(more)
-              return length !== undefined && size > length
-                ? Effect.fail(ended)
-                : waited > most && size < minimumRate * waited / 1000
-                ? Effect.fail(slow)
-                : Effect.succeed(chunks)
-            }
-          })
-        }))
-      })
-  )
+  Stream.fromChannel(Channel.fromTransform((_, scope) =>
+    Effect.flatMap(
+      Effect.provideService(Channel.toPullScoped(Stream.toChannel(request.stream), scope), Lending, true),
+      (pull) => Effect.contextWith((context: Context.Context<never>) => Effect.succeed(counted(request, pull, context)))
+    )
+  ))
+
+const counted = (
+  request: HttpServerRequest.HttpServerRequest,
+  pull: Pull.Pull<Chunks, unknown>,
+  context: Context.Context<never>
+): Pull.Pull<Chunks, Broken> => {
+  const { minimumRate, patience } = Context.get(context, Settings)
+  const clock = Context.get(context, Clock.Clock)
+  const watch = Context.get(context, Watching)
+  const { "content-length": said, "transfer-encoding": coding } = request.headers
+  const length = coding === undefined && said !== undefined ? Number(said) : undefined
+  const most = Duration.toMillis(Duration.fromInputUnsafe(patience))
+  const patient = Effect.timeoutOrElse(pull, { duration: most, orElse: () => Effect.fail(slow) })
+  let start = 0
+  let waited = 0
+  let size = 0
+
+  const failed = (error: unknown): Pull.Pull<never, Broken> => {
+    if (error === slow) return Effect.fail(slow)
+    return Cause.isDone(error) && (length === undefined || size === length) ? Cause.done() : Effect.fail(ended)
+  }
+  const taken = (chunks: Chunks): Pull.Pull<Chunks, Broken> => {
+    waited += clock.currentTimeMillisUnsafe() - start
+    let more = 0
+    for (const chunk of chunks) more += chunk.length
+    size += more
+    watch.receives(more)
+    if (length !== undefined && size > length) return Effect.fail(ended)
+    return waited > most && size < minimumRate * waited / 1000 ? Effect.fail(slow) : Effect.succeed(chunks)
+  }
+  const matched = Effect.matchEffect(patient, { onFailure: failed, onSuccess: taken })
+  return Effect.suspend(() => {
+    start = clock.currentTimeMillisUnsafe()
+    return matched
+  })
+}
 
 /** Whether there is none. */
 export const isNone = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>

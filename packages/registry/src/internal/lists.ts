@@ -8,7 +8,6 @@ import * as Document from "@effect-oci/spec/Document"
 import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Access } from "../Access.ts"
@@ -59,7 +58,7 @@ export const tags = Effect.fnUntraced(function*(
   const found = yield* page(`/v2/${repository}/tags/list`, all.value, query, (tag) => tag)
   return found === undefined
     ? badCount
-    : HttpServerResponse.jsonUnsafe({ name: repository, tags: found.items }, { headers: found.headers })
+    : Reply.json({ name: repository, tags: found.items }, found.headers)
 })
 
 export const catalog = Effect.fnUntraced(function*(
@@ -71,7 +70,7 @@ export const catalog = Effect.fnUntraced(function*(
   const found = yield* page("/v2/_catalog", seen, query, (name) => name)
   return found === undefined
     ? badCount
-    : HttpServerResponse.jsonUnsafe({ repositories: found.items }, { headers: found.headers })
+    : Reply.json({ repositories: found.items }, found.headers)
 })
 
 export const referrers = Effect.fnUntraced(function*(
@@ -93,9 +92,9 @@ export const referrers = Effect.fnUntraced(function*(
   const found = yield* page(path, all, query, (referrer) => referrer.digest, size, manifestLimit - 256)
   if (found === undefined) return badCount
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: found.items.map(Descriptor.toJson) }
-  return HttpServerResponse.uint8Array(Json.format(index), {
-    contentType: MediaType.ociIndex,
-    headers: { ...found.headers, ...(artifactType === null ? {} : { "oci-filters-applied": "artifactType" }) }
+  return Reply.bytes(Json.format(index), MediaType.ociIndex, {
+    ...found.headers,
+    ...(artifactType === null ? {} : { "oci-filters-applied": "artifactType" })
   })
 })
 

@@ -38,10 +38,7 @@ export const handle = Effect.fnUntraced(function*(
 const unknown = () => Reply.failure(404, "MANIFEST_UNKNOWN", "no such manifest in this repository")
 
 const show = ({ bytes, digest, mediaType }: Stored): Reply.Reply =>
-  HttpServerResponse.uint8Array(bytes, {
-    contentType: mediaType,
-    headers: { "docker-content-digest": digest, etag: `"${digest}"` }
-  })
+  Reply.bytes(bytes, mediaType, { "docker-content-digest": digest, etag: `"${digest}"` })
 
 const put = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,

@@ -28,6 +28,12 @@ export interface Target {
 /** Nobody changes it. */
 const none = new URLSearchParams()
 
+/** The path of a request's target. */
+export const pathOf = (url: string): string => {
+  const question = url.indexOf("?")
+  return question === -1 ? url : url.slice(0, question)
+}
+
 export const target = (url: string): Target => {
   const question = url.indexOf("?")
   return question === -1

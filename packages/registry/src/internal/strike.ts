@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Action } from "../Fault.ts"
@@ -27,7 +28,7 @@ export const strike = <E, R, Disconnected extends Error>(
     case "Status": {
       const reply = action.body === undefined
         ? Reply.failure(action.status, Reply.codeOf(action.status), "as ordered", action.headers)
-        : Reply.text(action.status, action.body, action.headers)
+        : HttpServerResponse.text(action.body, { status: action.status, headers: action.headers })
       return action.late
         ? Effect.as(Effect.ignore(Stream.runDrain(Incoming.stream(request))), reply)
         : Effect.succeed(reply)

@@ -5,7 +5,6 @@ import * as Bytes from "@effect-oci/content/Bytes"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Policy } from "../Policy.ts"
 import type { Users } from "../Users.ts"
 import * as Body from "./body.ts"
@@ -46,9 +45,9 @@ const issue = Effect.fnUntraced(function*(
     expires_in: tokens.seconds,
     issued_at: new Date(now).toISOString()
   }
-  return HttpServerResponse.jsonUnsafe(
+  return Reply.json(
     refresh && user.name !== undefined ? { ...body, refresh_token: tokens.refresh(user.name) } : body,
-    { headers: { "cache-control": "no-store" } }
+    { "cache-control": "no-store" }
   )
 })
 

@@ -4,132 +4,149 @@
 import * as Digest from "@effect-oci/name/Digest"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Result from "effect/Result"
 import { Access } from "../Access.ts"
-import { Settings } from "../Settings.ts"
-import { Storage, type StorageError, type Upload } from "../Storage.ts"
+import type { Settings } from "../Settings.ts"
+import type { Storage, StorageError, Upload } from "../Storage.ts"
 import * as Body from "./body.ts"
 import * as Reply from "./reply.ts"
 
-type Return = Effect.fn.Return<Reply.Reply, StorageError, Storage>
+type Return = Effect.Effect<Reply.Reply, StorageError>
 
 // Relative, so that no Host header finds its way into it.
 const at = (repository: string, id: string) => `/v2/${repository}/blobs/uploads/${id}`
 
-const session = (status: number, repository: string, upload: Upload) =>
+const session = (status: number, repository: string, upload: Upload, more: Readonly<Record<string, string>> = {}) =>
   Reply.empty(status, {
     location: at(repository, upload.id),
     "docker-upload-uuid": upload.id,
-    range: `0-${Math.max(upload.size - 1, 0)}`
+    range: `0-${Math.max(upload.size - 1, 0)}`,
+    ...more
   })
 
 const created = (repository: string, digest: Digest.Digest) =>
   Reply.empty(201, { location: `/v2/${repository}/blobs/${digest}`, "docker-content-digest": digest })
 
-const invalidDigest = (text: string) =>
-  Reply.failure(
-    400,
-    "DIGEST_INVALID",
-    Result.match(Digest.parse(text), { onFailure: (error) => error.message, onSuccess: () => "" })
-  )
-
 /** A body that breaks off leaves the upload with what had arrived. */
 const broken = (error: Body.Broken) => Effect.succeed(Body.reply(error, "BLOB_UPLOAD_INVALID"))
 
-export const open = Effect.fnUntraced(function*(
+/** Gives a blob of another repository to this one, if there is one that the client may read. */
+const mount = Effect.fnUntraced(function*(
+  storage: Storage["Service"],
+  repository: string,
+  digest: Digest.Digest,
+  from: string | null
+): Effect.fn.Return<boolean, StorageError> {
+  const mayPull = yield* Access
+  const sources = from === null ? yield* storage.findBlob(digest) : [from]
+  for (const source of sources) {
+    if (mayPull(source, "pull") && (yield* storage.linkBlob(repository, digest, source))) return true
+  }
+  return false
+})
+
+export const open = (
+  storage: Storage["Service"],
+  settings: Settings,
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   query: URLSearchParams
-): Return {
-  const storage = yield* Storage
-  const mount = query.get("mount")
+): Return => {
   const algorithm = query.get("digest-algorithm")
   if (algorithm !== null && algorithm !== "sha256" && algorithm !== "sha512") {
-    return Reply.failure(400, "DIGEST_INVALID", "the digest algorithm is not supported")
+    return Effect.succeed(Reply.failure(400, "DIGEST_INVALID", "the digest algorithm is not supported"))
   }
-  if (mount !== null) {
-    const digest = Digest.parse(mount)
-    if (Result.isFailure(digest)) return invalidDigest(mount)
-    const mayPull = yield* Access
-    const from = query.get("from")
-    const sources = from === null ? yield* storage.findBlob(digest.success) : [from]
-    for (const source of sources) {
-      if (mayPull(source, "pull") && (yield* storage.linkBlob(repository, digest.success, source))) {
-        return created(repository, digest.success)
-      }
-    }
-  }
-  const text = query.get("digest")
-  if (text === null) {
-    const upload = yield* storage.createUpload(repository, algorithm ?? undefined)
-    const response = session(202, repository, upload)
-    const { chunkMinLength } = yield* Settings
-    return chunkMinLength === 0
-      ? response
-      : HttpServerResponse.setHeader(response, "oci-chunk-min-length", String(chunkMinLength))
-  }
-  const digest = Digest.parse(text)
-  if (Result.isFailure(digest)) return invalidDigest(text)
-  const upload = yield* storage.createUpload(repository, Digest.algorithm(digest.success))
-  // Nobody else knows of this upload, so nobody could go on with it.
-  return yield* Effect.onError(
-    finish(request, repository, upload, digest.success),
-    () => Effect.ignore(storage.cancel(repository, upload.id))
-  ).pipe(Effect.catchTag("Broken", broken))
-})
+  const begin = Effect.suspend(() => {
+    const text = query.get("digest")
+    return text !== null ? whole(storage, request, repository, text) : Effect.map(
+      storage.createUpload(repository, algorithm ?? undefined),
+      (upload) =>
+        session(
+          202,
+          repository,
+          upload,
+          settings.chunkMinLength === 0 ? {} : {
+            "oci-chunk-min-length": String(settings.chunkMinLength)
+          }
+        )
+    )
+  })
+  const mounted = query.get("mount")
+  return mounted === null ? begin : Reply.withDigest(mounted, (digest) =>
+    Effect.flatMap(
+      mount(storage, repository, digest, query.get("from")),
+      (isMounted) => isMounted ? Effect.succeed(created(repository, digest)) : begin
+    ))
+}
 
-export const resume = Effect.fnUntraced(function*(
+/** Takes a blob that comes in one request. */
+const whole = (
+  storage: Storage["Service"],
+  request: HttpServerRequest.HttpServerRequest,
+  repository: string,
+  text: string
+): Return =>
+  Reply.withDigest(
+    text,
+    (digest) =>
+      Effect.flatMap(storage.createUpload(repository, Digest.algorithm(digest)), (upload) =>
+        // Nobody else knows of this upload, so nobody could go on with it.
+        Effect.onError(
+          finish(storage, request, repository, upload, digest),
+          () => Effect.ignore(storage.cancel(repository, upload.id))
+        ).pipe(Effect.catchTag("Broken", broken)))
+  )
+
+export const resume = (
+  storage: Storage["Service"],
+  settings: Settings,
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   id: string,
   query: URLSearchParams
-): Return {
-  const storage = yield* Storage
-  const upload = yield* storage.upload(repository, id)
-  switch (request.method) {
-    case "DELETE":
-      yield* storage.cancel(repository, id)
-      return Reply.empty(204)
-    case "PATCH": {
-      if (startOf(request, upload) !== upload.size) return outOfOrder(repository, upload)
-      const { chunkMinLength } = yield* Settings
-      const length = request.headers["content-length"]
-      if (length !== undefined && Number(length) < chunkMinLength) {
-        return Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${chunkMinLength} bytes`)
+): Return =>
+  Effect.flatMap(storage.upload(repository, id), (upload): Return => {
+    switch (request.method) {
+      case "DELETE":
+        return Effect.as(storage.cancel(repository, id), Reply.empty(204))
+      case "PATCH": {
+        if (startOf(request, upload) !== upload.size) return Effect.succeed(outOfOrder(repository, upload))
+        const length = request.headers["content-length"]
+        if (length !== undefined && Number(length) < settings.chunkMinLength) {
+          const least = settings.chunkMinLength
+          return Effect.succeed(Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${least} bytes`))
+        }
+        return storage.append(repository, id, upload.size, Body.stream(request)).pipe(
+          Effect.map((appended) => session(202, repository, appended)),
+          Effect.catchTag("Broken", broken)
+        )
       }
-      return yield* storage.append(repository, id, upload.size, Body.stream(request)).pipe(
-        Effect.map((appended) => session(202, repository, appended)),
-        Effect.catchTag("Broken", broken)
-      )
+      case "PUT": {
+        if (startOf(request, upload) !== upload.size) return Effect.succeed(outOfOrder(repository, upload))
+        const text = query.get("digest")
+        return text === null
+          ? Effect.succeed(Reply.failure(400, "DIGEST_INVALID", "the digest is missing"))
+          : Reply.withDigest(text, (digest) =>
+            Effect.catchTag(finish(storage, request, repository, upload, digest), "Broken", broken))
+      }
+      default:
+        return Effect.succeed(session(204, repository, upload))
     }
-    case "PUT": {
-      if (startOf(request, upload) !== upload.size) return outOfOrder(repository, upload)
-      const text = query.get("digest")
-      if (text === null) return Reply.failure(400, "DIGEST_INVALID", "the digest is missing")
-      const digest = Digest.parse(text)
-      return Result.isFailure(digest)
-        ? invalidDigest(text)
-        : yield* Effect.catchTag(finish(request, repository, upload, digest.success), "Broken", broken)
-    }
-    default:
-      return session(204, repository, upload)
-  }
-})
+  })
 
 /** Adds the request's body to the upload and makes a blob of it. */
-const finish = Effect.fnUntraced(function*(
+const finish = (
+  storage: Storage["Service"],
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   upload: Upload,
   digest: Digest.Digest
-): Effect.fn.Return<Reply.Reply, StorageError | Body.Broken, Storage> {
-  const storage = yield* Storage
+): Effect.Effect<Reply.Reply, StorageError | Body.Broken> => {
+  const commit = Effect.map(storage.commit(repository, upload.id, digest), () => created(repository, digest))
   // Most requests that complete an upload bring nothing more.
-  if (!Body.isNone(request)) yield* storage.append(repository, upload.id, upload.size, Body.stream(request))
-  yield* storage.commit(repository, upload.id, digest)
-  return created(repository, digest)
-})
+  return Body.isNone(request)
+    ? commit
+    : Effect.andThen(storage.append(repository, upload.id, upload.size, Body.stream(request)), commit)
+}
 
 /** Where the bytes of a request begin: what it says, or right after what is there (Docker's streamed PATCH). */
 const startOf = (request: HttpServerRequest.HttpServerRequest, upload: Upload): number => {
