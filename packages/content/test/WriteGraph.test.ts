@@ -166,6 +166,33 @@ describe("WriteGraph", () => {
         assert.strictEqual((yield* copy(true, true)).reads, 0)
       }))
 
+    it.effect("does not wait for the bytes of a small blob before it begins to write it", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const blob = yield* store.add("text/plain", new TextEncoder().encode("small"))
+        let reads = 0
+        const source: Source = {
+          ...store,
+          read: ({ digest }) =>
+            Effect.delay(Effect.sync(() => (reads++, store.contents.get(digest)!.bytes)), "3 minutes")
+        }
+        let began = 0
+        const target: Target = {
+          ...MemoryStore.make("target"),
+          exists: () => Effect.delay(Effect.succeed(false), "1 minute"),
+          push: (_, body) =>
+            Effect.gen(function*() {
+              began = yield* Clock.currentTimeMillis
+              yield* body.whole ?? Effect.void
+              return "sent" as const
+            })
+        }
+        const fiber = yield* Effect.forkChild(Copy.copy(source, target, blob, { isNew: true }))
+        while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual([began, yield* Clock.currentTimeMillis, reads], [60_000, 180_000, 1])
+      }))
+
     it.effect("lets go of what was read ahead and is there, and fails with what was not", () =>
       Effect.gen(function*() {
         const { root, store } = yield* shared

@@ -128,10 +128,11 @@ export const walk = Effect.fnUntraced(function*(
       const asked = Effect.map(isPresent(entry.target), (is) => void (entry.isPresent = is))
       if (ahead === undefined || entry.node.kind === "blob" && !isToBeRead(entry)) return within(entry, "asks")(asked)
       return Effect.flatMap(Effect.forkChild(ahead), (reading) =>
-        asked.pipe(
-          Effect.andThen(Effect.suspend(() => entry.isPresent ? Effect.void : Effect.asVoid(Fiber.join(reading)))),
-          Effect.onExit(() => Fiber.interrupt(reading))
-        )).pipe(within(entry, "reads"))
+        Effect.flatMap(asked, () => {
+          if (entry.isPresent) return Fiber.interrupt(reading)
+          // What a blob has to wait for at the target, it does not have to wait for with its bytes.
+          return entry.node.kind === "blob" ? Effect.void : Effect.asVoid(Fiber.join(reading))
+        })).pipe(within(entry, "reads"))
     }
 
     const discover = Effect.fnUntraced(function*(entry: Entry.Entry): Effect.fn.Return<void, CopyError.CopyError> {
