@@ -10,6 +10,7 @@ const fs = require("node:fs")
 const { createRequire, enableCompileCache } = require("node:module")
 const { homedir, tmpdir } = require("node:os")
 const path = require("node:path")
+const v8 = require("node:v8")
 const { constants, Script } = require("node:vm")
 
 const bundle = path.join(__dirname, "dist/bundle")
@@ -88,6 +89,16 @@ const keep = (name, script) => {
   }
 }
 
+/**
+ * Most commands have ended before optimised code would have paid for what it takes to make: of a copy of a hundred small blobs
+ * a seventh of the processor time, on cores that others want as well. So nothing is optimised in the first second. What is kept
+ * fits the flags that it was made with, those of the start.
+ */
+const optimise = (is) => {
+  for (const flag of ["opt", "maglev"]) v8.setFlagsFromString(`--${is ? "" : "no-"}${flag}`)
+}
+let isEarly = false
+
 /** Those of which nothing was kept. */
 const fresh = new Map()
 const loaded = new Map()
@@ -101,11 +112,13 @@ const load = (name) => {
   const filename = path.join(bundle, name)
   const source = fs.readFileSync(filename, "utf8")
   const cachedData = folder === undefined ? undefined : readKept(name)
+  if (isEarly) optimise(true)
   const script = new Script(`(function(exports,require,module){${source}\n})`, {
     filename,
     cachedData,
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
   })
+  if (isEarly) optimise(false)
   if (cachedData === undefined || script.cachedDataRejected === true) fresh.set(name, script)
   script.runInThisContext()(part.exports, requireOf(filename), part)
   return part.exports
@@ -119,6 +132,15 @@ const requireOf = (filename) => {
 if (folder !== undefined) {
   // What is not in the bundle.
   enableCompileCache?.(folder)
-  process.once("exit", () => fresh.forEach((script, name) => keep(name, script)))
+  process.once("exit", () => {
+    optimise(true)
+    fresh.forEach((script, name) => keep(name, script))
+  })
 }
 load(entry)
+isEarly = true
+optimise(false)
+setTimeout(() => {
+  isEarly = false
+  optimise(true)
+}, 1000).unref()
