@@ -10,16 +10,27 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 
-/** A request of the server of this package knows how it is cut. */
+type How = "reset" | "closed"
+
+/** A request of the server of this package knows how it is cut, and is where the body of its answer fails. */
 interface Cutting {
-  readonly cut: (how: "reset" | "closed") => void
+  readonly cut: (how: How) => void
 }
 
 const isCutting = (source: object): source is Cutting => "cut" in source && Predicate.isFunction(source.cut)
 
+/**
+ * How an error says that the connection is cut.
+ *
+ * @category getters
+ * @since 1.0.0
+ */
+export const howOf = (error: unknown): How =>
+  Predicate.hasProperty(error, "how") && error.how === "closed" ? "closed" : "reset"
+
 const cut = (request: HttpServerRequest.HttpServerRequest, error: unknown) =>
   Effect.sync(() => {
-    const how = Predicate.hasProperty(error, "how") && error.how === "closed" ? "closed" : "reset"
+    const how = howOf(error)
     if (isCutting(request.source)) return request.source.cut(how)
     const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
     // There is no such thing as a reset of what is below TLS.
@@ -42,7 +53,7 @@ export const breaking = <E, R>(
       onFailure: (error) => Effect.andThen(cut(request, error), Effect.never),
       onSuccess: (response) =>
         Effect.succeed(
-          response.body._tag !== "Stream"
+          response.body._tag !== "Stream" || isCutting(request.source)
             ? response
             : HttpServerResponse.stream(Stream.tapError(response.body.stream, (error) => cut(request, error)), {
               status: response.status,

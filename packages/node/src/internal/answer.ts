@@ -2,10 +2,12 @@
  * An answer on its way to the client that has asked.
  */
 import { Lending } from "@effect-oci/registry/Storage"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import { STATUS_CODES } from "node:http"
+import { howOf } from "../NodeConnection.ts"
 import type { Asked } from "./served.ts"
 import { control, token } from "./wire.ts"
 
@@ -94,8 +96,8 @@ export const send = (asked: Asked, response: HttpServerResponse.HttpServerRespon
     return asked.write(parts)
   }
   return body.stream.pipe(
-    Stream.provideService(Lending, true),
     Stream.runForEachArray(write),
+    Effect.provideService(Lending, true),
     Effect.andThen(Effect.suspend(() => {
       if (Number.isFinite(left) && left > 0) return Effect.die(new Error("the body is shorter than was said"))
       if (isChunked) asked.send([...head, "0\r\n\r\n"])
@@ -104,7 +106,9 @@ export const send = (asked: Asked, response: HttpServerResponse.HttpServerRespon
     })),
     // Not even the client could tell where a body ends that has failed; nor is it waited for that it reads on.
     Effect.interruptible,
-    Effect.onError(() => Effect.sync(() => asked.cut("closed"))),
+    Effect.onError((cause) =>
+      Effect.sync(() => asked.cut(Cause.hasFails(cause) ? howOf(Cause.squash(cause)) : "closed"))
+    ),
     Effect.orDie
   )
 }

@@ -74,10 +74,13 @@ const counted = (
     if (length !== undefined && size > length) return Effect.fail(ended)
     return waited > most && size < minimumRate * waited / 1000 ? Effect.fail(slow) : Effect.succeed(chunks)
   }
-  const matched = Effect.matchEffect(patient, { onFailure: failed, onSuccess: taken })
+  const handlers = { onFailure: failed, onSuccess: taken }
+  const waiting = Effect.matchEffect(patient, handlers)
+  // Where all is there that was said, nobody is waited for.
+  const ending = Effect.matchEffect(pull, handlers)
   return Effect.suspend(() => {
     start = clock.currentTimeMillisUnsafe()
-    return matched
+    return size === length ? ending : waiting
   })
 }
 
