@@ -136,7 +136,7 @@ export const make = Effect.fnUntraced(function*(
     fresh: boolean
   ): Effect.Effect<Reply, Exchange.Broken> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.matchEffect(restore(pool.acquire(url, fresh)), {
+      Effect.matchEffect(pool.acquire(url, fresh, restore), {
         onFailure: (cause) => Effect.fail(new Exchange.Broken(Exchange.failed(request, cause), false)),
         onSuccess: (connection) =>
           Effect.matchCauseEffect(restore(Exchange.run(connection, request, url)), {

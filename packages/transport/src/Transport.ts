@@ -120,10 +120,12 @@ interface Hop {
 }
 
 const hopOf = (request: HttpClientRequest.HttpClientRequest, origin: URL): Hop => {
-  const at = request.url.startsWith("/") ? null : URL.parse(request.url)
-  return at === null
-    ? { request: HttpClientRequest.setUrl(request, origin.origin + request.url), at: origin }
-    : { request, at }
+  const { url } = request
+  const isPath = url.startsWith("/")
+  const at = isPath ? null : URL.parse(url)
+  if (at !== null) return { request, at }
+  // Behind a slash nothing becomes a part of the host's name, which would get what is meant for the registry.
+  return { request: HttpClientRequest.setUrl(request, `${origin.origin}${isPath ? "" : "/"}${url}`), at: origin }
 }
 
 const userAgent = "effect-oci/0"

@@ -239,6 +239,16 @@ describe("threats", { timeout: 60_000 }, () => {
       assert.isTrue(internet.asked("evil.test").every((asked) => !asked.includes("/token")))
     }))
 
+  it.effect.each(["@evil.test/x", ".evil.test/x", ":8443/x", "v2/app/x", "\\evil.test/x", "//evil.test/x", "?x"])(
+    "A09 a relative URL is at the registry: %s",
+    (url) =>
+      Effect.gen(function*() {
+        const internet = registry(() => undefined)
+        yield* Effect.provide(get(url), transport(internet))
+        assert.isTrue(internet.seen.every(({ url }) => url.host === "registry.test"), internet.asked().join(" "))
+      })
+  )
+
   it.effect("A10 no redirect from https to http, on one host either", () =>
     Effect.gen(function*() {
       for (const location of ["http://registry.test/2", "http://evil.test/", "//registry.test:80/x", "file:///etc"]) {

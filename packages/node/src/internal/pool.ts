@@ -3,6 +3,7 @@
  * lets the others go.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Connection from "./connection.ts"
 
 export interface Options extends Omit<Connection.Options, "room"> {
@@ -13,8 +14,15 @@ export interface Options extends Omit<Connection.Options, "room"> {
 }
 
 export interface Pool {
-  /** A connection to the URL's origin, an idle one unless `fresh`; waits its turn where there are too many. */
-  readonly acquire: (url: URL, fresh: boolean) => Effect.Effect<Connection.Connection, Error>
+  /**
+   * A connection to the URL's origin, an idle one unless `fresh`; waits its turn where there are too many. To be run where
+   * nothing interrupts, but for the wait: who has been given a connection has to give it back.
+   */
+  readonly acquire: (
+    url: URL,
+    fresh: boolean,
+    waiting: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  ) => Effect.Effect<Connection.Connection, Error>
   /** Takes a connection back, to be used again within so many milliseconds (0 is not at all). */
   readonly release: (url: URL, connection: Connection.Connection, idle: number) => void
   readonly close: () => void
@@ -22,7 +30,7 @@ export interface Pool {
 
 interface Waiter {
   readonly fresh: boolean
-  readonly resume: (result: Effect.Effect<Connection.Connection, Error>) => void
+  readonly resume: (result: Exit.Exit<Connection.Connection, Error>) => void
   /** Stops what is being done for it. */
   stop: (() => void) | undefined
 }
@@ -85,12 +93,12 @@ export const make = (options: Options): Pool => {
     const close = Connection.open(origin.url, to, (connected) => {
       waiter.stop = undefined
       if (connected instanceof Error) {
-        waiter.resume(Effect.fail(connected))
+        waiter.resume(Exit.fail(connected))
         return left(origin, close)
       }
       origin.open.add(connected.destroy)
       origin.open.delete(close)
-      waiter.resume(Effect.succeed(connected))
+      waiter.resume(Exit.succeed(connected))
     })
     origin.open.add(close)
     waiter.stop = () => {
@@ -101,7 +109,7 @@ export const make = (options: Options): Pool => {
 
   const begin = (origin: Origin, waiter: Waiter): void => {
     const idle = waiter.fresh ? undefined : takeIdle(origin)
-    if (idle !== undefined) return waiter.resume(Effect.succeed(idle))
+    if (idle !== undefined) return waiter.resume(Exit.succeed(idle))
     // Whoever wants a fresh one gets it in the place of an idle one.
     if (origin.open.size >= options.connections) {
       const oldest = origin.idle.shift()
@@ -115,15 +123,23 @@ export const make = (options: Options): Pool => {
   }
 
   return {
-    acquire: (url, fresh) =>
+    acquire: (url, fresh, waiting) =>
       Effect.suspend(() => {
         const refusal = options.refusal(url.hostname)
         if (refusal !== undefined) return Effect.fail(refusal)
         const origin = originOf(url)
         const idle = fresh ? undefined : takeIdle(origin)
         if (idle !== undefined) return Effect.succeed(idle)
-        return Effect.callback<Connection.Connection, Error>((resume) => {
-          const waiter: Waiter = { fresh, resume, stop: undefined }
+        let given: Connection.Connection | undefined
+        const turn = Effect.callback<Connection.Connection, Error>((resume) => {
+          const waiter: Waiter = {
+            fresh,
+            resume: (result) => {
+              if (Exit.isSuccess(result)) given = result.value
+              resume(result)
+            },
+            stop: undefined
+          }
           if (hasRoom(origin)) begin(origin, waiter)
           else origin.waiting.push(waiter)
           return Effect.sync(() => {
@@ -132,13 +148,15 @@ export const make = (options: Options): Pool => {
             waiter.stop?.()
           })
         })
+        // Also whoever is interrupted just as his turn has come.
+        return Effect.onInterrupt(waiting(turn), () => Effect.sync(() => given !== undefined && drop(origin, given)))
       }),
     release: (url, connection, idle) => {
       const origin = originOf(url)
       if (idle <= 0 || !connection.isAlive() || !origin.open.has(connection.destroy)) return drop(origin, connection)
       connection.used()
       const next = origin.waiting.findIndex(({ fresh }) => !fresh)
-      if (next >= 0) return origin.waiting.splice(next, 1)[0]!.resume(Effect.succeed(connection))
+      if (next >= 0) return origin.waiting.splice(next, 1)[0]!.resume(Exit.succeed(connection))
       const forget = (): void => {
         const at = origin.idle.indexOf(entry)
         if (at >= 0) origin.idle.splice(at, 1)
