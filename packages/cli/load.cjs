@@ -45,14 +45,18 @@ const folderFor = (key) => {
   return ownFolder(folder)
 }
 
-/** What versions of long ago have left. */
+/** What versions of long ago have left, unless another command has just removed it. */
 const forget = (root) => {
   const longAgo = Date.now() - 30 * 24 * 3600 * 1000
-  for (const name of fs.readdirSync(root)) {
-    const folder = path.join(root, name)
-    if (/^[0-9a-f]{16}$/.test(name) && fs.lstatSync(folder).mtimeMs < longAgo) {
-      fs.rmSync(folder, { recursive: true, force: true })
+  try {
+    for (const name of fs.readdirSync(root)) {
+      const folder = path.join(root, name)
+      if (/^[0-9a-f]{16}$/.test(name) && fs.lstatSync(folder).mtimeMs < longAgo) {
+        fs.rmSync(folder, { recursive: true, force: true })
+      }
     }
+  } catch {
+    // The next one does.
   }
 }
 
@@ -85,7 +89,11 @@ const keep = (name, script) => {
     fs.renameSync(temporary, keptIn(name))
   } catch {
     // The next start takes a little longer.
-    fs.rmSync(temporary, { force: true })
+    try {
+      fs.rmSync(temporary, { force: true })
+    } catch {
+      // Nor can it be removed.
+    }
   }
 }
 

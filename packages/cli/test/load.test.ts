@@ -93,4 +93,22 @@ describe.skipIf(process.platform === "win32")("load", () => {
       assert.deepStrictEqual(kept(), [])
     })
   )
+
+  it(
+    "runs though another one has just removed what an old version left",
+    inFolder((run, kept) => {
+      const first = run()
+      const cache = path.dirname(path.dirname(kept()[0]!))
+      fs.rmSync(cache, { recursive: true })
+      // A folder that is listed, and gone when it is looked at.
+      const gone = path.join(path.dirname(cache), "gone.cjs")
+      fs.writeFileSync(
+        gone,
+        `const fs = require("node:fs"); const { readdirSync } = fs
+fs.readdirSync = (...of) => of[0].endsWith("effect-oci") ? ["0123456789abcdef"] : readdirSync(...of)`
+      )
+      assert.strictEqual(run({ NODE_OPTIONS: `--require=${gone}` }), first)
+      assert.isAbove(kept().length, 0)
+    })
+  )
 })

@@ -18,6 +18,7 @@ import * as Copy from "../src/Copy.ts"
 import * as MemoryStore from "../src/MemoryStore.ts"
 import type { Source, Target } from "../src/Store.ts"
 import * as Successors from "../src/Successors.ts"
+import * as Verify from "../src/Verify.ts"
 import * as WriteGraph from "../src/WriteGraph.ts"
 import * as WriteNode from "../src/WriteNode.ts"
 import { index, json, manifest, nowhere, shared, strict, v1, yields } from "./graphs.ts"
@@ -191,6 +192,32 @@ describe("WriteGraph", () => {
         while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("10 seconds")
         yield* Fiber.join(fiber)
         assert.deepStrictEqual([began, yield* Clock.currentTimeMillis, reads], [60_000, 180_000, 1])
+      }))
+
+    it.effect("reads a small blob that is wrong once more, though it was read ahead, and writes nothing of it", () =>
+      Effect.gen(function*() {
+        const store = MemoryStore.make("source")
+        const blob = yield* store.add("text/plain", new TextEncoder().encode("small"))
+        let reads = 0
+        const source: Source = {
+          ...store,
+          read: (what) => Effect.suspend(() => (reads++, Verify.bytes(what, new Uint8Array(5), { location: "source" })))
+        }
+        let pushes = 0
+        const target: Target = {
+          ...MemoryStore.make("target"),
+          exists: () => Effect.delay(Effect.succeed(false), "1 minute"),
+          push: (_, body) => Effect.suspend(() => (pushes++, Effect.as(body.whole ?? Effect.void, "sent" as const)))
+        }
+        const fiber = yield* Effect.forkChild(Effect.flip(Copy.copy(source, target, blob, { isNew: true })))
+        yield* TestClock.adjust("1 minute")
+        const error = yield* Fiber.join(fiber)
+        assert.deepStrictEqual([error.reason.reason._tag, error.side, reads, pushes], [
+          "DigestMismatch",
+          "source",
+          2,
+          0
+        ])
       }))
 
     it.effect("lets go of what was read ahead and is there, and fails with what was not", () =>

@@ -130,9 +130,10 @@ export const walk = Effect.fnUntraced(function*(
       return Effect.flatMap(Effect.forkChild(ahead), (reading) =>
         Effect.flatMap(asked, () => {
           if (entry.isPresent) return Fiber.interrupt(reading)
-          // What a blob has to wait for at the target, it does not have to wait for with its bytes.
-          return entry.node.kind === "blob" ? Effect.void : Effect.asVoid(Fiber.join(reading))
-        })).pipe(within(entry, "reads"))
+          // What a blob has to wait for at the target, it does not have to wait for with its bytes; nor are bytes that were not
+          // to be had asked for again.
+          return entry.node.kind === "blob" ? reading.pollUnsafe() ?? Effect.void : Fiber.join(reading)
+        })).pipe(Effect.asVoid, within(entry, "reads"))
     }
 
     const discover = Effect.fnUntraced(function*(entry: Entry.Entry): Effect.fn.Return<void, CopyError.CopyError> {
