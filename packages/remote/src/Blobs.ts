@@ -187,6 +187,7 @@ const open = Effect.fnUntraced(function*(
   }
   const length = Request.lengthOf(response)
   if (length !== undefined && length !== descriptor.size && response.status === 200) {
+    yield* ResponseBody.discard(response)
     return yield* Request.mismatch(response, `the blob has ${length} bytes, not ${descriptor.size}`)
   }
   const body = ResponseBody.stream(response)

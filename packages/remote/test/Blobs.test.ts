@@ -179,6 +179,32 @@ describe("Blobs", () => {
       }))
   })
 
+  it.effect("a blob of another length is refused, and not left on its connection", () =>
+    Effect.gen(function*() {
+      let isOver = false
+      const body = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+        cancel: () => {
+          isOver = true
+        }
+      }, { highWaterMark: 0 })
+      const descriptor = yield* MemoryStore.make().add("application/octet-stream", data)
+      const error = yield* Effect.flip(Stream.runDrain(Blobs.get(app, descriptor))).pipe(
+        Effect.provideService(Transport.Transport, {
+          distrust: () => Effect.succeed(false),
+          client: () =>
+            HttpClient.makeWith<RegistryError, never, RegistryError, never>(
+              Effect.map((request) =>
+                HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-length": "1000002" } }))
+              ),
+              Effect.succeed
+            )
+        })
+      )
+      assert.strictEqual(error.reason._tag, "ContentMismatch")
+      assert.isTrue(isOver)
+    }))
+
   describe("Remote.blob", () => {
     it.effect("reads the whole, a rest, or several parts at once, and refuses what is beyond", () =>
       Effect.gen(function*() {

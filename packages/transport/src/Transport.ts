@@ -376,10 +376,10 @@ const make = Effect.gen(function*() {
         return yield* attempt.isAnswered && sent?.isScoped === true ? denied(error) : error
       }
       const refusal = redirects >= maxRedirects ? `more than ${maxRedirects} redirects` : refuses(at, target)
+      yield* ResponseBody.discard(response)
       if (refusal !== undefined) {
         return yield* Failure.make(request.method, next.url, new ProtocolViolation({ detail: refusal }))
       }
-      yield* ResponseBody.discard(response)
       next = redirected(next, response.status, target)
       at = target
     }

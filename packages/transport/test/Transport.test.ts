@@ -69,6 +69,26 @@ describe("Transport", () => {
       ])
     }))
 
+  it.effect.each(["http://registry.test/x", "file:///x"])(
+    "leaves no reply on its connection that leads to %s",
+    (location) =>
+      Effect.gen(function*() {
+        let isOver = false
+        const body = new ReadableStream<Uint8Array>({
+          pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+          cancel: () => {
+            isOver = true
+          }
+        }, { highWaterMark: 0 })
+        const internet = Internet.make(({ url }) =>
+          url.pathname === "/v2/" ? reply(200) : new Response(body, { status: 307, headers: { location } })
+        )
+        const error = yield* Effect.flip(Effect.provide(get(), transport(internet)))
+        assert.strictEqual(error.reason._tag, "ProtocolViolation")
+        assert.isTrue(isOver)
+      })
+  )
+
   it.effect("leaves no reply on its connection whose ping has failed", () =>
     Effect.gen(function*() {
       let isOver = false
