@@ -194,6 +194,38 @@ describe("WriteGraph", () => {
         assert.deepStrictEqual([began, yield* Clock.currentTimeMillis, reads], [60_000, 180_000, 1])
       }))
 
+    it.effect.each([{ concurrency: 4 }, { perOrigin: 4 }])(
+      "reads no more small blobs ahead at once than it may: %j",
+      (options) =>
+        Effect.gen(function*() {
+          const store = MemoryStore.make("source")
+          const blobs = yield* Effect.forEach(
+            Array.from({ length: 40 }, (_, at) => new TextEncoder().encode(`small ${at}`)),
+            (bytes) => store.add("text/plain", bytes)
+          )
+          let reading = 0
+          let most = 0
+          const source: Source = {
+            ...store,
+            read: ({ digest }) =>
+              Effect.suspend(() => {
+                most = Math.max(most, ++reading)
+                return Effect.delay(Effect.sync(() => (reading--, store.contents.get(digest)!.bytes)), "1 minute")
+              })
+          }
+          const target: Target = {
+            ...MemoryStore.make("target"),
+            exists: () => Effect.delay(Effect.succeed(false), "1 second"),
+            push: (_, body) => Effect.as(body.whole ?? Effect.void, "sent" as const)
+          }
+          const roots = blobs.map((blob) => ({ node: WriteNode.content(source, blob, { isNew: true }), target }))
+          const fiber = yield* Effect.forkChild(WriteGraph.run(roots, options))
+          while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* Fiber.join(fiber)).sent, 40)
+          assert.isAtMost(most, 4)
+        })
+    )
+
     it.effect("reads a small blob that is wrong once more, though it was read ahead, and writes nothing of it", () =>
       Effect.gen(function*() {
         const store = MemoryStore.make("source")

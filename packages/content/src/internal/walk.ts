@@ -60,11 +60,11 @@ export const walk = Effect.fnUntraced(function*(
     found
   })
 
-  /** A slot at the target, and at the source where the node reads from there. */
-  const within = (entry: Entry.Entry, does: "writes" | "reads" | "asks") =>
+  /** A slot at the target, unless the node only fetches, and at the source where it reads from there. */
+  const within = (entry: Entry.Entry, does: "writes" | "reads" | "asks" | "fetches") =>
     budget.within(
       [
-        originOf(entry.target),
+        ...(does === "fetches" ? [] : [originOf(entry.target)]),
         ...(does === "asks" ? [] : Option.toArray(Option.map(entry.node.source, originOf)))
       ],
       {
@@ -127,13 +127,23 @@ export const walk = Effect.fnUntraced(function*(
       }
       const asked = Effect.map(isPresent(entry.target), (is) => void (entry.isPresent = is))
       if (ahead === undefined || entry.node.kind === "blob" && !isToBeRead(entry)) return within(entry, "asks")(asked)
-      return Effect.flatMap(Effect.forkChild(ahead), (reading) =>
-        Effect.flatMap(asked, () => {
-          if (entry.isPresent) return Fiber.interrupt(reading)
-          // What a blob has to wait for at the target, it does not have to wait for with its bytes; nor are bytes that were not
-          // to be had asked for again.
-          return entry.node.kind === "blob" ? reading.pollUnsafe() ?? Effect.void : Fiber.join(reading)
-        })).pipe(Effect.asVoid, within(entry, "reads"))
+      if (entry.node.kind !== "blob") {
+        return Effect.flatMap(
+          Effect.forkChild(ahead),
+          (reading) =>
+            Effect.flatMap(asked, () => entry.isPresent ? Fiber.interrupt(reading) : Effect.asVoid(Fiber.join(reading)))
+        ).pipe(within(entry, "reads"))
+      }
+      // What a blob has to wait for at the target, it does not have to wait for with its bytes: each takes its own slot. Bytes that
+      // were not to be had are not asked for again.
+      return Effect.flatMap(
+        Effect.forkChild(within(entry, "fetches")(ahead)),
+        (reading) =>
+          Effect.flatMap(
+            within(entry, "asks")(asked),
+            () => entry.isPresent ? Fiber.interrupt(reading) : Effect.asVoid(reading.pollUnsafe() ?? Effect.void)
+          )
+      )
     }
 
     const discover = Effect.fnUntraced(function*(entry: Entry.Entry): Effect.fn.Return<void, CopyError.CopyError> {
