@@ -226,7 +226,7 @@ const streamed = Effect.fnUntraced(function*<E, R>(
     yield* resumed(
       last,
       (rest) => Session.complete(client, session, descriptor, rest),
-      Retry.once(Blobs.exists(repository, descriptor.digest))
+      Request.asWriter(Retry.once(Blobs.exists(repository, descriptor.digest)))
     )
     return { digest: descriptor.digest, size: descriptor.size }
   }).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Session.cancel(client, session)))

@@ -1,5 +1,7 @@
 import * as Credential from "@effect-oci/authn/Credential"
 import * as Keychain from "@effect-oci/authn/Keychain"
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
+import * as Repository from "@effect-oci/name/Repository"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
@@ -12,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Remote from "../src/Remote.ts"
+import * as Uploads from "../src/Uploads.ts"
 import * as Content from "./image.ts"
 import * as Registries from "./registries.ts"
 
@@ -69,6 +72,23 @@ describe("mirrors", { timeout: 60_000 }, () => {
       assert.deepStrictEqual(hosts, ["one.test"])
       assert.isTrue(made.every(({ headers, query }) => headers["authorization"] === undefined && query === ""))
     }).pipe(Effect.provide(program([one, two]))))
+
+  it.effect("are not asked what the registry has got of an upload", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeRegistry.FakeRegistry
+      const bytes = Content.bytes(100, 1)
+      const descriptor = yield* MemoryStore.make().add("application/octet-stream", bytes)
+      yield* fake.seed("one.test/cache/acme/app", {
+        root: descriptor,
+        blobs: [{ descriptor, bytes }],
+        manifests: []
+      })
+      const repository = Repository.parseUnsafe("registry.test/acme/app")
+      yield* fake.inject(Fault.status(503).on("POST", "/uploads/"))
+      const push = Uploads.push(repository, descriptor, (offset) => Stream.succeed(bytes.subarray(offset)))
+      assert.strictEqual(yield* Registries.patiently(push), "sent")
+      assert.deepStrictEqual(yield* fake.blobs("registry.test/acme/app"), [descriptor.digest])
+    }).pipe(Effect.provide(program([one]))))
 
   it.effect("A25 have credentials of their own", () =>
     Effect.gen(function*() {

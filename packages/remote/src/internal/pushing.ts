@@ -152,7 +152,7 @@ const sent = Effect.fnUntraced(function*<E, R>(
 ): Effect.fn.Return<Outcome, E | RegistryError, R | Transport> {
   const { candidates, client, descriptor, keep, repository, small } = push
   if (push.attempts++ > 0) {
-    if (yield* Retry.once(Blobs.exists(repository, descriptor.digest))) return "sent"
+    if (yield* Request.asWriter(Retry.once(Blobs.exists(repository, descriptor.digest)))) return "sent"
     if (push.session !== undefined) push.session = yield* resume(push, push.session)
   }
   if (push.session === undefined) {

@@ -20,6 +20,9 @@ export const Reading = Context.Reference<"pull" | "push">("@effect-oci/remote/in
   defaultValue: () => "pull"
 })
 
+/** Asks the registry itself, by the right to write: no mirror knows what has got there. */
+export const asWriter = Effect.provideService(Reading, "push")
+
 const scopes = { pull: AccessScope.pull, push: AccessScope.push, remove: AccessScope.remove }
 
 interface Options {
