@@ -150,9 +150,12 @@ if (folder !== undefined) {
   })
 }
 load(entry)
-isEarly = true
-optimise(false)
-setTimeout(() => {
-  isEarly = false
-  optimise(true)
-}, 1000).unref()
+// A server is there for longer.
+if (command !== "serve") {
+  isEarly = true
+  optimise(false)
+  setTimeout(() => {
+    isEarly = false
+    optimise(true)
+  }, 1000).unref()
+}

@@ -18,16 +18,12 @@ const load = Effect.promise(async () => {
   // Requests leave much that is garbage soon after. A young generation that stays small is collected often: five thousand
   // small uploads take 160 MB then, not 260, and no more time.
   setFlagsFromString("--semi-space-growth-factor=1")
-  const loaded = {
+  return {
     NodeRegistry: await import("@effect-oci/node/NodeRegistry"),
     Policy: await import("@effect-oci/registry/Policy"),
     SelfSigned: await import("@effect-oci/node/SelfSigned"),
     Users: await import("@effect-oci/registry/Users")
   }
-  // The command's start leaves code as it is for a second, which is for commands that end within two.
-  setFlagsFromString("--opt")
-  setFlagsFromString("--maglev")
-  return loaded
 })
 
 const listening = {
