@@ -211,13 +211,13 @@ export const make = (
         ),
       exists: (descriptor) =>
         MediaType.isDocument(descriptor.mediaType)
-          ? run("resolve", hasManifest(repository, descriptor)).pipe(
+          ? run("resolve", Request.asWriter(hasManifest(repository, descriptor))).pipe(
             Effect.catchIf(
               (error) => error.reason._tag === "NotFound" || isWrong(error),
               () => Effect.succeed(false)
             )
           )
-          : run("resolve", Blobs.exists(repository, descriptor.digest, descriptor.size)),
+          : run("resolve", Request.asWriter(Blobs.exists(repository, descriptor.digest, descriptor.size))),
       push: (descriptor, body, options) =>
         MediaType.isDocument(descriptor.mediaType)
           ? body(0).pipe(

@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Remote from "../src/Remote.ts"
+import * as RemoteStore from "../src/RemoteStore.ts"
 import * as Uploads from "../src/Uploads.ts"
 import * as Content from "./image.ts"
 import * as Registries from "./registries.ts"
@@ -88,6 +89,15 @@ describe("mirrors", { timeout: 60_000 }, () => {
       const push = Uploads.push(repository, descriptor, (offset) => Stream.succeed(bytes.subarray(offset)))
       assert.strictEqual(yield* Registries.patiently(push), "sent")
       assert.deepStrictEqual(yield* fake.blobs("registry.test/acme/app"), [descriptor.digest])
+      // Nor what is there, before anything is sent.
+      const store = yield* RemoteStore.make(Repository.parseUnsafe("registry.test/acme/app"))
+      const cached = yield* MemoryStore.make().add("application/octet-stream", Content.bytes(100, 2))
+      yield* fake.seed("one.test/cache/acme/app", {
+        root: cached,
+        blobs: [{ descriptor: cached, bytes: Content.bytes(100, 2) }],
+        manifests: []
+      })
+      assert.deepStrictEqual([yield* store.exists(descriptor), yield* store.exists(cached)], [true, false])
     }).pipe(Effect.provide(program([one]))))
 
   it.effect("A25 have credentials of their own", () =>
