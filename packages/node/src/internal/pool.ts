@@ -90,6 +90,8 @@ export const make = (options: Options): Pool => {
   }
 
   const dial = (origin: Origin, waiter: Waiter): void => {
+    // Forgotten with its last connection, if that one was broken.
+    if (!origins.has(origin.url.origin)) origins.set(origin.url.origin, origin)
     const close = Connection.open(origin.url, to, (connected) => {
       waiter.stop = undefined
       if (connected instanceof Error) {
@@ -127,11 +129,11 @@ export const make = (options: Options): Pool => {
       Effect.suspend(() => {
         const refusal = options.refusal(url.hostname)
         if (refusal !== undefined) return Effect.fail(refusal)
-        const origin = originOf(url)
-        const idle = fresh ? undefined : takeIdle(origin)
+        const idle = fresh ? undefined : takeIdle(originOf(url))
         if (idle !== undefined) return Effect.succeed(idle)
         let given: Connection.Connection | undefined
         const turn = Effect.callback<Connection.Connection, Error>((resume) => {
+          const origin = originOf(url)
           const waiter: Waiter = {
             fresh,
             resume: (result) => {
@@ -149,7 +151,8 @@ export const make = (options: Options): Pool => {
           })
         })
         // Also whoever is interrupted just as his turn has come.
-        return Effect.onInterrupt(waiting(turn), () => Effect.sync(() => given !== undefined && drop(origin, given)))
+        return Effect.onInterrupt(waiting(turn), () =>
+          Effect.sync(() => given !== undefined && drop(originOf(url), given)))
       }),
     release: (url, connection, idle) => {
       const origin = originOf(url)
