@@ -130,6 +130,8 @@ const hopOf = (request: HttpClientRequest.HttpClientRequest, origin: URL): Hop =
 
 const userAgent = "effect-oci/0"
 const maxRedirects = 10
+/** Of how many registries is remembered what they answered to a ping. */
+const mostSessions = 1024
 
 const bearer = (token: Redacted.Redacted): Redacted.Redacted =>
   Redacted.make(`Bearer ${Redacted.value(token)}`, { label: "token" })
@@ -261,6 +263,7 @@ const make = Effect.gen(function*() {
     const challenges = Challenge.parse(response.headers["www-authenticate"] ?? "")
     const session = { registry, origin, challenge: response.status === 401 ? Challenge.choose(challenges) : undefined }
     opened.set(registry.name, session)
+    if (opened.size > mostSessions) opened.delete(opened.keys().next().value!)
     return session
   })
 
@@ -268,7 +271,7 @@ const make = Effect.gen(function*() {
   const opened = new Map<string, Session>()
 
   const sessions = yield* Cache.makeWith(ping, {
-    capacity: 1024,
+    capacity: mostSessions,
     timeToLive: Exit.match({ onFailure: () => Duration.zero, onSuccess: () => Duration.infinity })
   })
 

@@ -1,5 +1,6 @@
 import * as Credential from "@effect-oci/authn/Credential"
 import * as Keychain from "@effect-oci/authn/Keychain"
+import * as Repository from "@effect-oci/name/Repository"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -49,6 +50,23 @@ describe("Transport", () => {
         "GET https://registry.test/token?service=r&scope=repository%3Aapp%3Apull"
       ])
       assert.strictEqual(internet.seen.length, 23)
+    }))
+
+  it.effect("remembers the last thousand registries, not all that there are", () =>
+    Effect.gen(function*() {
+      const internet = Internet.make(() => reply(200))
+      const ask = (at: number) =>
+        Effect.gen(function*() {
+          const transport = yield* Transport.Transport
+          const client = transport.client({ resource: Repository.parseUnsafe(`r${at}.test/app`), scopes: [] })
+          yield* client.get("/v2/app/manifests/1")
+        })
+      const pings = (at: number) => internet.asked(`r${at}.test`).filter((asked) => asked.endsWith("/v2/")).length
+      yield* Effect.gen(function*() {
+        for (let at = 0; at < 1030; at++) yield* ask(at)
+        yield* Effect.andThen(ask(1029), ask(0))
+      }).pipe(Effect.provide(transport(internet)))
+      assert.deepStrictEqual([pings(1029), pings(0)], [1, 2])
     }))
 
   it.effect("reads from who asks nobody with the ping, and not after it", () =>
