@@ -11,7 +11,8 @@ export default defineConfig({
     include: ["test/**/*.interop.test.ts"],
     // Peers are programs of their own: two at a time are enough for two cores.
     fileParallelism: false,
-    // Programs of others, on real sockets and by a real clock: a machine with other work may be too slow for one once.
+    // Programs of others, on real sockets and by a real clock: a machine with other work may be too slow for one once. A layer
+    // has a name here: one without is closed after as many runs as there are tests, and those run again are counted too.
     retry: 1,
     testTimeout: 300_000,
     hookTimeout: 120_000

@@ -1,5 +1,5 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -85,21 +85,19 @@ const conformance = Effect.fnUntraced(function*(
   return { run, numbers, failed, missing: wanted.filter((name) => !passed.has(name)) }
 })
 
-describe("effect-oci serve", () => {
-  layer(NodeServices.layer, { excludeTestServices: true })((it) => {
-    for (const [storage, serve] of Object.entries(storages)) {
-      for (const [who, ask] of Object.entries(asking)) {
-        for (const version of ["1.1", "dev"] as const) {
-          it.effect(`SRV-02: passes the conformance suite ${version}: ${storage}, asking ${who}`, () =>
-            Effect.gen(function*() {
-              const { failed, missing, numbers, run } = yield* conformance(serve, ask, version)
-              yield* Console.log(`conformance ${version}, ${storage}, asking ${who}: ${JSON.stringify(numbers)}`)
-              assert.deepStrictEqual({ failed, missing }, { failed: [], missing: [] })
-              assert.deepStrictEqual([numbers.failures, numbers.errors, run._tag], [0, 0, "Success"])
-              assert.isAtLeast(numbers.tests, least[version])
-            }))
-        }
+layer(NodeServices.layer, { excludeTestServices: true })("effect-oci serve", (it) => {
+  for (const [storage, serve] of Object.entries(storages)) {
+    for (const [who, ask] of Object.entries(asking)) {
+      for (const version of ["1.1", "dev"] as const) {
+        it.effect(`SRV-02: passes the conformance suite ${version}: ${storage}, asking ${who}`, () =>
+          Effect.gen(function*() {
+            const { failed, missing, numbers, run } = yield* conformance(serve, ask, version)
+            yield* Console.log(`conformance ${version}, ${storage}, asking ${who}: ${JSON.stringify(numbers)}`)
+            assert.deepStrictEqual({ failed, missing }, { failed: [], missing: [] })
+            assert.deepStrictEqual([numbers.failures, numbers.errors, run._tag], [0, 0, "Success"])
+            assert.isAtLeast(numbers.tests, least[version])
+          }))
       }
     }
-  })
+  }
 })

@@ -2,7 +2,7 @@ import * as Keychain from "@effect-oci/authn/Keychain"
 import * as NodeOci from "@effect-oci/node/NodeOci"
 import { Remote } from "@effect-oci/remote/Remote"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as DockerRegistry from "../src/DockerRegistry.ts"
@@ -34,38 +34,36 @@ const copied = Effect.fnUntraced(function*(
 const validate = (reference: string) =>
   Effect.map(Peer.run("crane", ["validate", "--remote", reference]), (printed) => assert.include(printed, "PASS"))
 
-describe("effect-oci copy", () => {
-  layer(NodeOci.layerWith(Keychain.layerAnonymous), { excludeTestServices: true })((it) => {
-    it.effect("an index of 5 platforms x 20 layers, as crane validates it", () =>
-      Effect.gen(function*() {
-        const { target } = yield* copied((generated) =>
-          Effect.map(
-            Effect.forEach(platforms, (architecture) =>
-              Effect.map(
-                generated.image(Array(20).fill(10_000), architecture),
-                (image) => [architecture, image] as const
-              )),
-            generated.index
-          )
+layer(NodeOci.layerWith(Keychain.layerAnonymous), { excludeTestServices: true })("effect-oci copy", (it) => {
+  it.effect("an index of 5 platforms x 20 layers, as crane validates it", () =>
+    Effect.gen(function*() {
+      const { target } = yield* copied((generated) =>
+        Effect.map(
+          Effect.forEach(platforms, (architecture) =>
+            Effect.map(
+              generated.image(Array(20).fill(10_000), architecture),
+              (image) => [architecture, image] as const
+            )),
+          generated.index
         )
-        yield* validate(target)
-      }))
+      )
+      yield* validate(target)
+    }))
 
-    it.effect("an image of 8 x 64 MiB", () =>
-      Effect.gen(function*() {
-        const { ran, target } = yield* copied((generated) => generated.image(Array(8).fill(64 * MiB)))
-        yield* Console.log(`8 x 64 MiB: ${ran.peakMemory} MiB at most`)
-        yield* validate(target)
-      }))
+  it.effect("an image of 8 x 64 MiB", () =>
+    Effect.gen(function*() {
+      const { ran, target } = yield* copied((generated) => generated.image(Array(8).fill(64 * MiB)))
+      yield* Console.log(`8 x 64 MiB: ${ran.peakMemory} MiB at most`)
+      yield* validate(target)
+    }))
 
-    it.effect("a blob of 1 GiB, and one of 4 GiB in the same memory", () =>
-      Effect.gen(function*() {
-        const one = yield* copied((generated) => generated.image([1024 * MiB]))
-        yield* validate(one.target)
-        const four = yield* copied((generated) => generated.image([4096 * MiB]))
-        yield* Console.log(`1 GiB: ${one.ran.peakMemory} MiB at most; 4 GiB: ${four.ran.peakMemory} MiB`)
-        assert.isBelow(one.ran.peakMemory, 300)
-        assert.isBelow(four.ran.peakMemory, 300)
-      }))
-  })
+  it.effect("a blob of 1 GiB, and one of 4 GiB in the same memory", () =>
+    Effect.gen(function*() {
+      const one = yield* copied((generated) => generated.image([1024 * MiB]))
+      yield* validate(one.target)
+      const four = yield* copied((generated) => generated.image([4096 * MiB]))
+      yield* Console.log(`1 GiB: ${one.ran.peakMemory} MiB at most; 4 GiB: ${four.ran.peakMemory} MiB`)
+      assert.isBelow(one.ran.peakMemory, 300)
+      assert.isBelow(four.ran.peakMemory, 300)
+    }))
 })

@@ -1,7 +1,7 @@
 import * as Keychain from "@effect-oci/authn/Keychain"
 import * as NodeOci from "@effect-oci/node/NodeOci"
 import { Remote } from "@effect-oci/remote/Remote"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as DockerRegistry from "../src/DockerRegistry.ts"
@@ -65,99 +65,97 @@ const places = {
     Effect.succeed({ EFFECT_OCI_REGISTRY: host, EFFECT_OCI_USERNAME: username, EFFECT_OCI_PASSWORD: password })
 }
 
-describe("credentials", () => {
-  layer(NodeOci.layerWith(Keychain.layerAnonymous), { excludeTestServices: true })((it) => {
-    for (const [kind, registry] of Object.entries(registries)) {
-      for (const [place, environmentOf] of Object.entries(places)) {
-        it.effect(`copies to a registry behind ${kind}, with what is in ${place}`, () =>
-          Effect.gen(function*() {
-            const { digest, from } = yield* seeded
-            const { host } = yield* registry
-            const to = `${host}/to/app:2`
-            const ran = yield* EffectOci.run(["copy", from, to], { env: yield* environmentOf(host) })
-            assert.strictEqual(ran.stderr, "")
-            assert.strictEqual(ran.code, 0)
-            const env = yield* places["a Docker config"](host)
-            assert.strictEqual((yield* Peer.run("oras", ["resolve", "--plain-http", to], { env })).trim(), digest)
-            const file = `${env.DOCKER_CONFIG}/config.json`
-            const validated = ["--src-authfile", file, `docker://${to}`, `dir:${env.DOCKER_CONFIG}/copied`]
-            yield* Peer.run("skopeo", ["copy", "--src-tls-verify=false", ...validated])
-            const nobody = yield* EffectOci.run(["digest", to])
-            assert.strictEqual(nobody.code, 1)
-            assert.match(nobody.stderr, /401/)
-          }))
-      }
-
-      // crane takes no token of a server on another port of the registry's own address.
-      const crane = kind === "htpasswd"
-
-      it.effect(`keeps behind ${kind} what others use, and uses what they keep`, () =>
+layer(NodeOci.layerWith(Keychain.layerAnonymous), { excludeTestServices: true })("credentials", (it) => {
+  for (const [kind, registry] of Object.entries(registries)) {
+    for (const [place, environmentOf] of Object.entries(places)) {
+      it.effect(`copies to a registry behind ${kind}, with what is in ${place}`, () =>
         Effect.gen(function*() {
           const { digest, from } = yield* seeded
           const { host } = yield* registry
           const to = `${host}/to/app:2`
-          const fs = yield* FileSystem.FileSystem
-          const DOCKER_CONFIG = yield* fs.makeTempDirectoryScoped()
-          const ours = (...args: ReadonlyArray<string>) =>
-            EffectOci.run(args, { env: { DOCKER_CONFIG, EFFECT_OCI_PASSWORD: args[0] === "auth" ? password : "" } })
-
-          assert.strictEqual((yield* ours("auth", "login", host, "--username", username)).code, 0)
-          assert.strictEqual((yield* ours("copy", from, to)).code, 0)
-          const env = { DOCKER_CONFIG }
-          if (crane) assert.strictEqual((yield* Peer.run("crane", ["digest", to], { env })).trim(), digest)
+          const ran = yield* EffectOci.run(["copy", from, to], { env: yield* environmentOf(host) })
+          assert.strictEqual(ran.stderr, "")
+          assert.strictEqual(ran.code, 0)
+          const env = yield* places["a Docker config"](host)
           assert.strictEqual((yield* Peer.run("oras", ["resolve", "--plain-http", to], { env })).trim(), digest)
-          assert.strictEqual((yield* ours("auth", "logout", host)).code, 0)
-          assert.strictEqual((yield* ours("digest", to)).code, 1)
-          assert.isTrue(yield* Effect.isFailure(Peer.run("oras", ["resolve", "--plain-http", to], { env })))
-
-          const login = ["--username", username, "--password", password, host]
-          yield* Peer.run("crane", ["auth", "login", ...login], { env })
-          assert.strictEqual((yield* ours("digest", to)).stdout.trim(), digest)
-          yield* ours("auth", "logout", host)
-          assert.strictEqual((yield* ours("digest", to)).code, 1)
-
-          yield* Peer.run("oras", ["login", "--plain-http", ...login], { env })
-          assert.strictEqual((yield* ours("digest", to)).stdout.trim(), digest)
-
-          const REGISTRY_AUTH_FILE = `${DOCKER_CONFIG}/auth.json`
-          yield* Peer.run("skopeo", ["login", "--tls-verify=false", "--authfile", REGISTRY_AUTH_FILE, ...login])
-          const podman = yield* EffectOci.run(["digest", to], { env: { REGISTRY_AUTH_FILE } })
-          assert.strictEqual(podman.stdout.trim(), digest)
-        }))
-
-      it.effect(`says that a password is wrong behind ${kind}, and does not say which`, () =>
-        Effect.gen(function*() {
-          const { host } = yield* registry
-          const env = { EFFECT_OCI_REGISTRY: host, EFFECT_OCI_USERNAME: username, EFFECT_OCI_PASSWORD: "c4nary" }
-          const ran = yield* EffectOci.run(["digest", `${host}/to/app:2`, "--log-level", "all"], { env })
-          assert.strictEqual(ran.code, 1)
-          assert.match(ran.stderr, /401/)
-          assert.notInclude(ran.stdout + ran.stderr, "c4nary")
-          assert.notInclude(ran.stdout + ran.stderr, base64(`${username}:c4nary`))
+          const file = `${env.DOCKER_CONFIG}/config.json`
+          const validated = ["--src-authfile", file, `docker://${to}`, `dir:${env.DOCKER_CONFIG}/copied`]
+          yield* Peer.run("skopeo", ["copy", "--src-tls-verify=false", ...validated])
+          const nobody = yield* EffectOci.run(["digest", to])
+          assert.strictEqual(nobody.code, 1)
+          assert.match(nobody.stderr, /401/)
         }))
     }
 
-    it.effect("is somebody else in another folder of the same registry", () =>
+    // crane takes no token of a server on another port of the registry's own address.
+    const crane = kind === "htpasswd"
+
+    it.effect(`keeps behind ${kind} what others use, and uses what they keep`, () =>
       Effect.gen(function*() {
-        const { from } = yield* seeded
-        const server = yield* TokenServer.make({
-          ann: { password: "a", folder: "team-a/" },
-          ben: { password: "b", folder: "team-b/" }
-        })
-        const { host } = yield* DockerRegistry.make({ tokenAuth: server.auth })
-        const auths = { [`${host}/team-a`]: { auth: base64("ann:a") }, [`${host}/team-b`]: { auth: base64("ben:b") } }
-        const folder = yield* folderWith({ "config.json": JSON.stringify({ auths }) })
-        const env = { DOCKER_CONFIG: folder }
-        for (
-          const [source, target] of [[from, `${host}/team-a/app:1`], [`${host}/team-a/app:1`, `${host}/team-b/app:1`]]
-        ) {
-          const ran = yield* EffectOci.run(["copy", source!, target!], { env })
-          assert.deepStrictEqual([ran.code, ran.stderr], [0, ""])
-        }
-        assert.isTrue(server.given.some((one) => one.startsWith("ann repository:team-a/app:")))
-        assert.isTrue(server.given.some((one) => one.startsWith("ben repository:team-b/app:")))
-        const stranger = yield* EffectOci.run(["digest", `${host}/team-c/app:1`], { env })
-        assert.strictEqual(stranger.code, 1)
+        const { digest, from } = yield* seeded
+        const { host } = yield* registry
+        const to = `${host}/to/app:2`
+        const fs = yield* FileSystem.FileSystem
+        const DOCKER_CONFIG = yield* fs.makeTempDirectoryScoped()
+        const ours = (...args: ReadonlyArray<string>) =>
+          EffectOci.run(args, { env: { DOCKER_CONFIG, EFFECT_OCI_PASSWORD: args[0] === "auth" ? password : "" } })
+
+        assert.strictEqual((yield* ours("auth", "login", host, "--username", username)).code, 0)
+        assert.strictEqual((yield* ours("copy", from, to)).code, 0)
+        const env = { DOCKER_CONFIG }
+        if (crane) assert.strictEqual((yield* Peer.run("crane", ["digest", to], { env })).trim(), digest)
+        assert.strictEqual((yield* Peer.run("oras", ["resolve", "--plain-http", to], { env })).trim(), digest)
+        assert.strictEqual((yield* ours("auth", "logout", host)).code, 0)
+        assert.strictEqual((yield* ours("digest", to)).code, 1)
+        assert.isTrue(yield* Effect.isFailure(Peer.run("oras", ["resolve", "--plain-http", to], { env })))
+
+        const login = ["--username", username, "--password", password, host]
+        yield* Peer.run("crane", ["auth", "login", ...login], { env })
+        assert.strictEqual((yield* ours("digest", to)).stdout.trim(), digest)
+        yield* ours("auth", "logout", host)
+        assert.strictEqual((yield* ours("digest", to)).code, 1)
+
+        yield* Peer.run("oras", ["login", "--plain-http", ...login], { env })
+        assert.strictEqual((yield* ours("digest", to)).stdout.trim(), digest)
+
+        const REGISTRY_AUTH_FILE = `${DOCKER_CONFIG}/auth.json`
+        yield* Peer.run("skopeo", ["login", "--tls-verify=false", "--authfile", REGISTRY_AUTH_FILE, ...login])
+        const podman = yield* EffectOci.run(["digest", to], { env: { REGISTRY_AUTH_FILE } })
+        assert.strictEqual(podman.stdout.trim(), digest)
       }))
-  })
+
+    it.effect(`says that a password is wrong behind ${kind}, and does not say which`, () =>
+      Effect.gen(function*() {
+        const { host } = yield* registry
+        const env = { EFFECT_OCI_REGISTRY: host, EFFECT_OCI_USERNAME: username, EFFECT_OCI_PASSWORD: "c4nary" }
+        const ran = yield* EffectOci.run(["digest", `${host}/to/app:2`, "--log-level", "all"], { env })
+        assert.strictEqual(ran.code, 1)
+        assert.match(ran.stderr, /401/)
+        assert.notInclude(ran.stdout + ran.stderr, "c4nary")
+        assert.notInclude(ran.stdout + ran.stderr, base64(`${username}:c4nary`))
+      }))
+  }
+
+  it.effect("is somebody else in another folder of the same registry", () =>
+    Effect.gen(function*() {
+      const { from } = yield* seeded
+      const server = yield* TokenServer.make({
+        ann: { password: "a", folder: "team-a/" },
+        ben: { password: "b", folder: "team-b/" }
+      })
+      const { host } = yield* DockerRegistry.make({ tokenAuth: server.auth })
+      const auths = { [`${host}/team-a`]: { auth: base64("ann:a") }, [`${host}/team-b`]: { auth: base64("ben:b") } }
+      const folder = yield* folderWith({ "config.json": JSON.stringify({ auths }) })
+      const env = { DOCKER_CONFIG: folder }
+      for (
+        const [source, target] of [[from, `${host}/team-a/app:1`], [`${host}/team-a/app:1`, `${host}/team-b/app:1`]]
+      ) {
+        const ran = yield* EffectOci.run(["copy", source!, target!], { env })
+        assert.deepStrictEqual([ran.code, ran.stderr], [0, ""])
+      }
+      assert.isTrue(server.given.some((one) => one.startsWith("ann repository:team-a/app:")))
+      assert.isTrue(server.given.some((one) => one.startsWith("ben repository:team-b/app:")))
+      const stranger = yield* EffectOci.run(["digest", `${host}/team-c/app:1`], { env })
+      assert.strictEqual(stranger.code, 1)
+    }))
 })

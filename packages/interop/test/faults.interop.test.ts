@@ -29,8 +29,9 @@ const runs = (["registry", "docker-registry"] as const).map((peer) => {
   const note = ({ name, row = "" }: { readonly name: string; readonly row?: string }, isOk: boolean, came: string) =>
     void ran.set(name, { row, name, outcome: isOk ? "ok" : "fails", came })
 
-  describe(`single faults before ${peer}`, () => {
-    layer(Layer.provideMerge(Faulty.registries(peer), NodeServices.layer), { excludeTestServices: true })((it) => {
+  layer(Layer.provideMerge(Faulty.registries(peer), NodeServices.layer), { excludeTestServices: true })(
+    `single faults before ${peer}`,
+    (it) => {
       it.effect.each(cases(size))(
         "$name",
         ({ name }) =>
@@ -97,8 +98,8 @@ const runs = (["registry", "docker-registry"] as const).map((peer) => {
           const shown = new Set([...ran.values()].map(({ row }) => row))
           assert.deepStrictEqual(rows.filter((row) => !shown.has(row)), [])
         }))
-    })
-  })
+    }
+  )
   return ran
 })
 

@@ -1,7 +1,7 @@
 import * as Bytes from "@effect-oci/content/Bytes"
 import * as NodeHttp from "@effect-oci/node/NodeHttp"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -45,8 +45,9 @@ const put = Effect.fnUntraced(
   }
 )
 
-describe("effect-oci serve under load", () => {
-  layer(Layer.merge(NodeHttp.layer, NodeServices.layer), { excludeTestServices: true })((it) => {
+layer(Layer.merge(NodeHttp.layer, NodeServices.layer), { excludeTestServices: true })(
+  "effect-oci serve under load",
+  (it) => {
     it.effect("A57: takes sixteen large uploads at once in memory that does not grow with them", () =>
       Effect.gen(function*() {
         const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
@@ -92,5 +93,5 @@ describe("effect-oci serve under load", () => {
             assert.deepStrictEqual(new Uint8Array(yield* response.arrayBuffer), new Uint8Array(bytes))
           }), options)
       }))
-  })
-})
+  }
+)

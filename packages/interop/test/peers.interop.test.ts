@@ -1,5 +1,5 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
 import * as FileSystem from "effect/FileSystem"
@@ -25,56 +25,54 @@ const push = Effect.fnUntraced(function*(reference: string, env: Record<string, 
   return printed.trim().split("@")[1]
 })
 
-describe("peers", () => {
-  layer(NodeServices.layer, { excludeTestServices: true })((it) => {
-    it.effect("read from docker-registry what crane pushed", () =>
-      Effect.gen(function*() {
-        const registry = yield* DockerRegistry.make()
-        const reference = `${registry.host}/interop/app:1`
-        const digest = yield* push(reference)
-        assert.match(digest ?? "", /^sha256:[0-9a-f]{64}$/)
+layer(NodeServices.layer, { excludeTestServices: true })("peers", (it) => {
+  it.effect("read from docker-registry what crane pushed", () =>
+    Effect.gen(function*() {
+      const registry = yield* DockerRegistry.make()
+      const reference = `${registry.host}/interop/app:1`
+      const digest = yield* push(reference)
+      assert.match(digest ?? "", /^sha256:[0-9a-f]{64}$/)
 
-        assert.include(yield* Peer.run("crane", ["validate", "--remote", reference]), "PASS")
-        assert.strictEqual((yield* Peer.run("crane", ["digest", reference])).trim(), digest)
-        assert.strictEqual((yield* Peer.run("oras", ["resolve", "--plain-http", reference])).trim(), digest)
-        const regctl = ["--host", `reg=${registry.host},tls=disabled`, "image", "digest", reference]
-        assert.strictEqual((yield* Peer.run("regctl", regctl)).trim(), digest)
-        const skopeo = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", `docker://${reference}`]
-        assert.strictEqual((yield* Peer.run("skopeo", skopeo)).trim(), digest)
-      }))
+      assert.include(yield* Peer.run("crane", ["validate", "--remote", reference]), "PASS")
+      assert.strictEqual((yield* Peer.run("crane", ["digest", reference])).trim(), digest)
+      assert.strictEqual((yield* Peer.run("oras", ["resolve", "--plain-http", reference])).trim(), digest)
+      const regctl = ["--host", `reg=${registry.host},tls=disabled`, "image", "digest", reference]
+      assert.strictEqual((yield* Peer.run("regctl", regctl)).trim(), digest)
+      const skopeo = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", `docker://${reference}`]
+      assert.strictEqual((yield* Peer.run("skopeo", skopeo)).trim(), digest)
+    }))
 
-    it.effect("are asked for credentials where the registry wants them", () =>
-      Effect.gen(function*() {
-        const registry = yield* DockerRegistry.make({ basicAuth: true })
-        const fs = yield* FileSystem.FileSystem
-        const DOCKER_CONFIG = yield* fs.makeTempDirectoryScoped()
-        const reference = `${registry.host}/interop/app:1`
-        const refused = yield* Effect.flip(push(reference, { DOCKER_CONFIG }))
-        assert.include(refused.message, "401 Unauthorized")
+  it.effect("are asked for credentials where the registry wants them", () =>
+    Effect.gen(function*() {
+      const registry = yield* DockerRegistry.make({ basicAuth: true })
+      const fs = yield* FileSystem.FileSystem
+      const DOCKER_CONFIG = yield* fs.makeTempDirectoryScoped()
+      const reference = `${registry.host}/interop/app:1`
+      const refused = yield* Effect.flip(push(reference, { DOCKER_CONFIG }))
+      assert.include(refused.message, "401 Unauthorized")
 
-        const { password, username } = DockerRegistry.login
-        const login = ["auth", "login", "-u", username, "-p", password, registry.host]
-        yield* Peer.run("crane", login, { env: { DOCKER_CONFIG } })
-        yield* push(reference, { DOCKER_CONFIG })
-        assert.include(
-          yield* Peer.run("crane", ["validate", "--remote", reference], { env: { DOCKER_CONFIG } }),
-          "PASS"
-        )
-      }))
+      const { password, username } = DockerRegistry.login
+      const login = ["auth", "login", "-u", username, "-p", password, registry.host]
+      yield* Peer.run("crane", login, { env: { DOCKER_CONFIG } })
+      yield* push(reference, { DOCKER_CONFIG })
+      assert.include(
+        yield* Peer.run("crane", ["validate", "--remote", reference], { env: { DOCKER_CONFIG } }),
+        "PASS"
+      )
+    }))
 
-    it.effect("leave nothing behind when their scope ends", () =>
-      Effect.gen(function*() {
-        const fs = yield* FileSystem.FileSystem
-        const registry = yield* Effect.scoped(DockerRegistry.make())
-        assert.isFalse(yield* fs.exists(registry.folder))
-        const gone = yield* Effect.flip(Peer.run("crane", ["catalog", registry.host]))
-        assert.include(gone.message, "connection refused")
-      }))
+  it.effect("leave nothing behind when their scope ends", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const registry = yield* Effect.scoped(DockerRegistry.make())
+      assert.isFalse(yield* fs.exists(registry.folder))
+      const gone = yield* Effect.flip(Peer.run("crane", ["catalog", registry.host]))
+      assert.include(gone.message, "connection refused")
+    }))
 
-    it.effect("say in one line what they could not do", () =>
-      Effect.gen(function*() {
-        const error = yield* Effect.flip(Peer.run("crane", ["digest", "A/b"]))
-        assert.match(error.message, /^crane digest A\/b: exit code 1: /)
-      }))
-  })
+  it.effect("say in one line what they could not do", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Peer.run("crane", ["digest", "A/b"]))
+      assert.match(error.message, /^crane digest A\/b: exit code 1: /)
+    }))
 })

@@ -80,6 +80,21 @@ each(({ isLane, live }) => {
     )
 
     live(
+      "may be changed by whoever derives others from them, their bodies too",
+      Effect.gen(function*() {
+        const server = yield* Wire.serve((_, socket) => void socket.write(ok("bytes")))
+        const client = yield* HttpClient.HttpClient
+        const response = yield* client.get(server.url)
+        const derived: typeof response = Object.create(response, {
+          stream: { value: Stream.map(response.stream, (chunk) => chunk.map((byte) => byte + 1)) }
+        })
+        assert.isUndefined(ResponseBody.whole(derived))
+        const chunks = yield* Stream.runCollect(ResponseBody.stream(derived))
+        assert.strictEqual(Buffer.concat(chunks).toString(), "czuft")
+      })
+    )
+
+    live(
       "that end with the connection end so",
       Effect.gen(function*() {
         const server = yield* Wire.serve((_, socket) => void socket.end("HTTP/1.1 200 OK\r\n\r\nall there is"))

@@ -30,9 +30,9 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
   readonly status: number
   readonly headers: Headers.Headers
   readonly remoteAddress = Option.none<string>()
-  readonly #cookies: ReadonlyArray<string>
-  readonly #body: Body | Uint8Array
-  #bytes: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> | undefined
+  private readonly setCookies: ReadonlyArray<string>
+  private readonly body: Body | Uint8Array
+  private bytes: Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> | undefined
 
   constructor(
     request: HttpClientRequest.HttpClientRequest,
@@ -46,33 +46,34 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
     this.url = url
     this.status = head.status
     this.headers = Headers.fromRecordUnsafe(head.headers)
-    this.#cookies = head.cookies
-    this.#body = body
+    this.setCookies = head.cookies
+    this.body = body
   }
 
   get cookies(): Cookies.Cookies {
-    return Cookies.fromSetCookie(this.#cookies)
+    return Cookies.fromSetCookie(this.setCookies)
   }
 
-  #failed(cause: unknown): HttpClientError.HttpClientError {
+  private failed(cause: unknown): HttpClientError.HttpClientError {
     return new HttpClientError.HttpClientError({
       reason: new HttpClientError.DecodeError({ request: this.request, response: this, cause })
     })
   }
 
+  /** A reply that was derived from this one may have another body, and its stream is to be asked. */
   get [ResponseBody.Whole](): Uint8Array | undefined {
-    return this.#body instanceof Uint8Array ? this.#body : undefined
+    return Object.hasOwn(this, "body") && this.body instanceof Uint8Array ? this.body : undefined
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
-    const body = this.#body
+    const body = this.body
     if (body instanceof Uint8Array) return body.length === 0 ? Stream.empty : Stream.succeed(body)
     const lent = Stream.ensuring(
       Stream.fromPull(Effect.sync(() =>
         Effect.catchIf(
           body.pull,
           (error): error is Error => !Cause.isDone(error),
-          (error) => Effect.fail(this.#failed(error))
+          (error) => Effect.fail(this.failed(error))
         )
       )),
       Effect.sync(body.close)
@@ -81,7 +82,7 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
-    return this.#bytes ??= this.stream.pipe(
+    return this.bytes ??= this.stream.pipe(
       Stream.runCollect,
       Effect.provideService(ResponseBody.Lending, false),
       Effect.map((chunks) => {
@@ -108,7 +109,7 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
     return Effect.flatMap(this.text, (text) =>
       Effect.try({
         try: () => text === "" ? null : JSON.parse(text),
-        catch: (cause) => this.#failed(cause)
+        catch: (cause) => this.failed(cause)
       }))
   }
 
@@ -120,12 +121,12 @@ export class Reply extends Inspectable.Class implements HttpClientResponse.HttpC
     return Effect.flatMap(this.arrayBuffer, (bytes) =>
       Effect.tryPromise({
         try: () => new Response(bytes, { headers: this.headers }).formData(),
-        catch: (cause) => this.#failed(cause)
+        catch: (cause) => this.failed(cause)
       }))
   }
 
   get upgrade(): HttpClientResponse.HttpClientResponse["upgrade"] {
-    return Effect.fail(this.#failed(new Error("this client asks for no upgrades")))
+    return Effect.fail(this.failed(new Error("this client asks for no upgrades")))
   }
 
   toJSON(): unknown {

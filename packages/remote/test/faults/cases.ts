@@ -367,7 +367,8 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       row: "B38",
       source: [blob(Fault.status(503)).always()],
       fails: true,
-      most: 9,
+      // The layer's nine, and once the config, which is read ahead until it is found to be there.
+      most: 10,
       within: 30,
       down: 0,
       up: 0
