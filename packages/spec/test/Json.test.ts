@@ -15,6 +15,8 @@ const Pieces = Arbitrary.array(
     "}",
     "[",
     "]",
+    "[\"a\",",
+    "\"b\"]",
     ",",
     ":",
     " ",
@@ -65,6 +67,16 @@ describe("Json", () => {
     assert.strictEqual(result._tag, expected._tag, text)
     if (Result.isSuccess(result) && Result.isSuccess(expected)) {
       assert.strictEqual(JSON.stringify(result.success), JSON.stringify(expected.success))
+    }
+  })
+
+  it.prop("reads lists of names as other lists", [Arbitrary.array(Pieces)], ([lists]) => {
+    const text = `[${lists.map((pieces) => JSON.stringify(pieces.join(""))).join(", ")}]`
+    const [whole, apart] = [parse(text), parse(`[null,${text.slice(1)}`)]
+    if (lists.length === 0) return
+    assert.deepStrictEqual(whole._tag, apart._tag)
+    if (Result.isSuccess(whole) && Result.isSuccess(apart)) {
+      assert.deepStrictEqual([null, ...whole.success as Array<unknown>], apart.success)
     }
   })
 
