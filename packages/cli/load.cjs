@@ -114,17 +114,17 @@ let isEarly = false
 const fresh = new Map()
 const loaded = new Map()
 
-/** A part of the bundle, in the format of CommonJS. */
+/** A part of the bundle: a function with the parameters of CommonJS, in ASCII. */
 const load = (name) => {
   const known = loaded.get(name)
   if (known !== undefined) return known.exports
   const part = { exports: {} }
   loaded.set(name, part)
   const filename = path.join(bundle, name)
-  const source = fs.readFileSync(filename, "utf8")
+  const source = fs.readFileSync(filename, "latin1")
   const cachedData = folder === undefined ? undefined : readKept(name)
   if (isEarly) optimise(true)
-  const script = new Script(`(function(exports,require,module){${source}\n})`, {
+  const script = new Script(source, {
     filename,
     cachedData,
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
@@ -144,8 +144,9 @@ if (folder !== undefined) {
   // What is not in the bundle.
   enableCompileCache?.(folder)
   process.once("exit", () => {
-    // What is kept fits the flags that it was made with, and has to fit those of the start.
+    // What is kept fits the flags that it was made with, and has to fit those of the start; `serve` sets the last one.
     optimise(true)
+    v8.setFlagsFromString("--semi-space-growth-factor=2")
     fresh.forEach((script, name) => keep(name, script))
   })
 }

@@ -95,6 +95,20 @@ describe.skipIf(process.platform === "win32")("load", () => {
   )
 
   it(
+    "loads nothing of Node that it may never need",
+    inFolder((run, kept) => {
+      run()
+      const told = path.join(path.dirname(kept()[0]!), "told.cjs")
+      fs.writeFileSync(told, `process.on("exit", () => console.log(process.moduleLoadList.join("\\n")))`)
+      const lines = run({ NODE_OPTIONS: `--require=${told}` }).split("\n")
+      assert.include(lines, "NativeModule crypto")
+      for (const name of ["child_process", "readline", "tls", "zlib"]) {
+        assert.notInclude(lines, `NativeModule ${name}`)
+      }
+    })
+  )
+
+  it(
     "runs though another one has just removed what an old version left",
     inFolder((run, kept) => {
       const first = run()

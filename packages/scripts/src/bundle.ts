@@ -3,7 +3,7 @@
  * only some commands load; `load.cjs` there runs it. Wants `tsc -b` before.
  */
 import * as Effect from "effect/Effect"
-import { rm, writeFile } from "node:fs/promises"
+import { mkdir, rm, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { build, type Plugin } from "rolldown"
 import * as Main from "./Main.ts"
@@ -20,6 +20,40 @@ const undici: Plugin = {
       : undefined
 }
 
+/** Effect makes one when it is loaded, for tables and help, which takes longer than all else that is done then. */
+const segmenter: Plugin = {
+  name: "segmenter",
+  transform: {
+    filter: { id: /effect\/dist\/cli\/CliOutput\.js$/ },
+    handler: (code) => {
+      const [whole, name, made] = /const (\w+) = \S*\s*(new Intl\.Segmenter\([^)]*\));/.exec(code) ?? []
+      if (whole === undefined) throw new Error("CliOutput makes no Segmenter any more: what makes it later can go")
+      return code.replace(whole, `let made; const ${name} = { segment: (text) => (made ??= ${made}).segment(text) };`)
+    }
+  }
+}
+
+/** Of Node, but few commands need it: together they take longer to load than Effect. */
+const seldom = new Set(["child_process", "readline", "tls", "zlib"])
+
+/** Modules of Node as they are, not copied into a namespace each; those that are seldom needed, when they are. */
+const builtins = (code: string): string =>
+  code.replace(
+    /let (\w+)=require\("node:(\w+)"\);(?:\1=require_rolldown_runtime\.n\(\1,1\);)?/g,
+    (whole, name: string, module: string) =>
+      code.includes(`${name}.default`)
+        ? whole
+        : `const ${name}=${
+          seldom.has(module)
+            ? `new Proxy({},{get:(_,key)=>require("node:${module}")[key]})`
+            : `require("node:${module}")`
+        };`
+  )
+
+/** Text whose characters take a byte each is half as large in memory, and is read in less time. */
+const ascii = (code: string): string =>
+  code.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 const make = async () => {
   const dir = `${cli}dist/bundle`
   // Parts have names of their own content: those of yesterday would stay for ever.
@@ -27,10 +61,11 @@ const make = async () => {
   const { output } = await build({
     input: { "effect-oci": `${cli}dist/bin.js` },
     platform: "node",
-    plugins: [undici],
+    plugins: [undici, segmenter],
     // It is empty outside of a bundler of the web, as it is asked to be there.
     transform: { define: { "import.meta": "{}" } },
     logLevel: "warn",
+    write: false,
     output: {
       dir,
       // Scripts, of which more can be kept compiled than of modules; named by what is in them.
@@ -41,7 +76,15 @@ const make = async () => {
       minify: { compress: false, mangle: false, codegen: true }
     }
   })
-  const entry = output.find((part) => part.type === "chunk" && part.isEntry)
+  await mkdir(dir, { recursive: true })
+  const parts = output.filter((part) => part.type === "chunk")
+  // Each is a function, as `load.cjs` calls it, which would have to copy it else.
+  await Promise.all(
+    parts.map(({ code, fileName }) =>
+      writeFile(`${dir}/${fileName}`, `(function(exports,require,module){${ascii(builtins(code))}\n})`, "latin1")
+    )
+  )
+  const entry = parts.find((part) => part.isEntry)
   await writeFile(`${dir}/entry`, entry?.fileName ?? "")
 }
 
