@@ -215,6 +215,8 @@ export const make = (options?: Options | undefined): Budget => {
   /** Who of a group is at work, and who of it waits. */
   const atWork = new Map<object, Set<Slot>>()
   const grouped = new Map<object, Set<Waiter>>()
+  /** Groups of which one is at work and another waits: few, however many there are. */
+  const split = new Set<object>()
   let tickets = 0
 
   const originOf = (name: string): Origin => {
@@ -262,6 +264,12 @@ export const make = (options?: Options | undefined): Budget => {
     const others = grouped.get(group)
     others?.delete(waiter)
     if (others?.size === 0) grouped.delete(group)
+    sort(group)
+  }
+
+  const sort = (group: object) => {
+    if (grouped.has(group) && atWork.has(group)) split.add(group)
+    else split.delete(group)
   }
 
   const enter = (waiter: Waiter, isCounted: boolean) => {
@@ -273,6 +281,7 @@ export const make = (options?: Options | undefined): Budget => {
     waiter.resume()
     if (slot.group === undefined) return
     atWork.set(slot.group, (atWork.get(slot.group) ?? new Set()).add(slot))
+    sort(slot.group)
     follow(slot.group)
   }
 
@@ -303,7 +312,7 @@ export const make = (options?: Options | undefined): Budget => {
 
   const admit = (now: number) => {
     recall(now)
-    for (const group of atWork.keys()) follow(group)
+    for (const group of split) follow(group)
     for (let first = next(); first !== undefined; first = next()) enter(first, true)
   }
 
@@ -324,7 +333,10 @@ export const make = (options?: Options | undefined): Budget => {
           resume: () => isAsking ? resume(Effect.void) : queueMicrotask(() => resume(Effect.void))
         }
         line.waiting.set(waiter.ticket, waiter)
-        if (slot.group !== undefined) grouped.set(slot.group, (grouped.get(slot.group) ?? new Set()).add(waiter))
+        if (slot.group !== undefined) {
+          grouped.set(slot.group, (grouped.get(slot.group) ?? new Set()).add(waiter))
+          sort(slot.group)
+        }
         admit(now)
         isAsking = false
         return Effect.sync(() => forget(waiter))
@@ -343,6 +355,7 @@ export const make = (options?: Options | undefined): Budget => {
         const others = atWork.get(slot.group)
         others?.delete(slot)
         if (others?.size === 0) atWork.delete(slot.group)
+        sort(slot.group)
       }
       if (Exit.isSuccess(exit)) {
         for (const origin of slot.line.origins) origin.limit = Math.min(most, origin.limit + 1)
