@@ -58,6 +58,10 @@ const onlyOf = (registry: Record<string, unknown>, mirror: Record<string, unknow
     : undefined
 }
 
+/** The file that distributions install is little else than comments, which each command would read letter by letter. */
+const withoutComments = (text: string): string =>
+  text.includes(`"""`) || text.includes("'''") ? text : text.replace(/^[ \t]*#[^\n]*/gm, "")
+
 /**
  * Reads the mirrors, the locations that stand in the place of others, what is blocked, and the hosts that are `insecure`; what
  * else the file says is left out.
@@ -71,7 +75,7 @@ const onlyOf = (registry: Record<string, unknown>, mirror: Record<string, unknow
  */
 export const parse = (text: string): Result.Result<RegistriesConf, string> => {
   if (text.length > limit) return Result.fail("is larger than 1 MiB")
-  const parsed = Toml.parse(text)
+  const parsed = Toml.parse(withoutComments(text))
   if (Result.isFailure(parsed)) return Result.fail(parsed.failure.message)
   const origins: Array<readonly [string, Origin.Origin]> = []
   const entries: Array<RegistriesConf["entries"][number]> = []

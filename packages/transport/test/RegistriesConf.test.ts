@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Toml from "effect/encoding/Toml"
 import * as Result from "effect/Result"
 import * as RegistriesConf from "../src/RegistriesConf.ts"
 
@@ -101,6 +102,21 @@ blocked = true
     "unqualified-search-registries = []"
   ])("reads nothing from %j", (text) => {
     assert.deepStrictEqual(parse(text), { origins: [], entries: [], wrong: [] })
+  })
+
+  it.each([
+    "# a\r\n\t# b\n[[registry]]\n# [[registry]]\nlocation = \"a#b.test\" # c\n# the end",
+    "note = \"\"\"\n# not a comment: \\q is none\n\"\"\"",
+    "note = '''\n# text\n'''\n[[registry]]\nlocation = \"a#b.test\"",
+    "# a\u2028b\n[[registry]]\nlocation = 5",
+    "note = \"half\n# of a string\""
+  ])("takes comments for what they are in %j", (text) => {
+    const whole = Result.map(Toml.parse(text), (table) => JSON.stringify(table["registry"]))
+    const read = RegistriesConf.parse(text)
+    assert.strictEqual(read._tag, whole._tag)
+    if (Result.isSuccess(read) && Result.isSuccess(whole)) {
+      assert.strictEqual(read.success.wrong.length, whole.success === undefined ? 0 : 1)
+    }
   })
 
   it("says what is wrong", () => {
