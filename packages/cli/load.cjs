@@ -15,6 +15,23 @@ const { constants, Script } = require("node:vm")
 
 const bundle = path.join(__dirname, "dist/bundle")
 
+/** One file after the other is read into the same memory: new memory costs more than what is read into it. */
+let memory = Buffer.alloc(0)
+const read = (file) => {
+  const handle = fs.openSync(file)
+  try {
+    const { size } = fs.fstatSync(handle)
+    if (size > memory.length) memory = Buffer.allocUnsafeSlow(2 * size)
+    let end = 0
+    for (let count = -1; count !== 0 && end < size; end += count) {
+      count = fs.readSync(handle, memory, end, size - end, end)
+    }
+    return memory.subarray(0, end)
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
 const ofUser = () => {
   const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env
   if (process.platform === "win32" && LOCALAPPDATA !== undefined) return LOCALAPPDATA
@@ -73,7 +90,7 @@ const sumOf = (data) => createHash("sha256").update(data).digest()
 
 const readKept = (name) => {
   try {
-    const bytes = fs.readFileSync(keptIn(name))
+    const bytes = read(keptIn(name))
     const data = bytes.subarray(32)
     return sumOf(data).equals(bytes.subarray(0, 32)) ? data : undefined
   } catch {
@@ -121,7 +138,7 @@ const load = (name) => {
   const part = { exports: {} }
   loaded.set(name, part)
   const filename = path.join(bundle, name)
-  const source = fs.readFileSync(filename, "latin1")
+  const source = read(filename).latin1Slice()
   const cachedData = folder === undefined ? undefined : readKept(name)
   if (isEarly) optimise(true)
   const script = new Script(source, {
