@@ -108,14 +108,17 @@ export const ggcr = Effect.flatMap(
   (port) => start([Tools.built("ggcr-registry"), "-port", String(port)], port)
 )
 
-const serve = (port: number, ...flags: ReadonlyArray<string>) =>
-  start([process.execPath, Tools.bin, "serve", "--port", String(port), ...flags], port)
+const serve = (port: number, flags: ReadonlyArray<string>, isRequest?: RegExp) =>
+  start([process.execPath, Tools.bin, "serve", "--port", String(port), ...flags], port, isRequest)
 
 /** Ours, in memory. */
-export const inMemory = Effect.flatMap(freePort, (port) => serve(port))
+export const inMemory = Effect.flatMap(freePort, (port) => serve(port, []))
+
+/** Ours, in memory, with a log: a request takes a tenth of the processor time that it takes of distribution. */
+export const light = Effect.flatMap(freePort, (port) => serve(port, ["--log", "json"], /"method":/))
 
 /** Ours, on disk: it brings what it has to the disk before it says so, as distribution does. */
 export const onDisk = Effect.gen(function*() {
   const root = yield* folder
-  return yield* serve(yield* freePort, "--dir", path.join(root, "data"))
+  return yield* serve(yield* freePort, ["--dir", path.join(root, "data")])
 })

@@ -59,13 +59,15 @@ const counted = Effect.fnUntraced(function*(
 
 type Make = (folder: string) => void
 
-/** Two registries of distribution, the image in the first; far away where a round trip is given. */
-const between = Effect.fnUntraced(function*(make: Make, roundTrip?: number) {
+type Start = Effect.Effect<Registries.Registry, Measure.RunFailed, Scope.Scope>
+
+/** Two registries of one kind, the image in the first; far away where a round trip is given. */
+const between = Effect.fnUntraced(function*(make: Make, roundTrip?: number, registry: Start = Registries.distribution) {
   const folder = yield* Registries.folder
   const layout = path.join(folder, "layout")
   make(layout)
-  const source = yield* Registries.distribution
-  const target = yield* Registries.distribution
+  const source = yield* registry
+  const target = yield* registry
   const from = roundTrip === undefined ? source.host : yield* Link.make(source.host, roundTrip)
   const to = roundTrip === undefined ? target.host : yield* Link.make(target.host, roundTrip)
   const env = environment(folder, [from, to, source.host])
@@ -73,11 +75,14 @@ const between = Effect.fnUntraced(function*(make: Make, roundTrip?: number) {
   return { from: `${from}/bench/image:1`, to, env, layout, source, target }
 })
 
-const copy = (make: Make, roundTrip?: number) =>
-  Effect.map(between(make, roundTrip), ({ env, from, source, target, to }): Round => (tool) =>
-    tool.copy === undefined
-      ? Effect.undefined
-      : counted(tool.copy(from, `${to}/bench/${fresh()}:1`), env, [source, target]))
+const copy = (make: Make, roundTrip?: number, registry: Start = Registries.distribution) =>
+  Effect.map(
+    between(make, roundTrip, registry),
+    ({ env, from, source, target, to }): Round => (tool) =>
+      tool.copy === undefined
+        ? Effect.undefined
+        : counted(tool.copy(from, `${to}/bench/${fresh()}:1`), env, [source, target])
+  )
 
 /** What is there already is copied once more. */
 const copyAgain = (make: Make, roundTrip?: number) =>
@@ -228,6 +233,12 @@ export const cases: Readonly<Record<string, Case>> = {
     rounds: 3,
     tools: clients,
     prepare: copy(platforms, 50)
+  },
+  "copy-5x20-50ms-light": {
+    title: "The same from and to our own registry in memory, which leaves the processors to the client",
+    rounds: 5,
+    tools: clients,
+    prepare: copy(platforms, 50, Registries.light)
   },
   again: {
     title: "The same copy once more, all being there",

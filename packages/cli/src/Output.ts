@@ -39,7 +39,7 @@ export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.st
 
 /**
  * Prints a line for each element, as many at once as arrive together: of lists of 100,000, most of the time would else go by
- * in printing.
+ * in printing. What comes next is asked for meanwhile.
  *
  * @category writing
  * @since 1.0.0
@@ -47,4 +47,8 @@ export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.st
 export const lines = <A, E, R>(
   self: Stream.Stream<A, E, R>,
   line: (element: A) => string
-): Effect.Effect<void, E, R> => Stream.runForEachArray(self, (elements) => Console.log(elements.map(line).join("\n")))
+): Effect.Effect<void, E, R> =>
+  Stream.runForEachArray(
+    Stream.bufferArray(self, { capacity: 1 }),
+    (elements) => Console.log(elements.map(line).join("\n"))
+  )
