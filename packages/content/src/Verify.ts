@@ -88,6 +88,13 @@ const Above = Context.Reference<Listen | undefined>("@effect-oci/content/Verify/
   defaultValue: () => undefined
 })
 
+/**
+ * Runs what reads for several: each of them checks for himself, as none of them need get all that it has read.
+ *
+ * @internal
+ */
+export const apart = Effect.provideService(Above, undefined)
+
 const checker = (
   descriptor: Descriptor.Descriptor,
   options: Options,

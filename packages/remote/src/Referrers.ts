@@ -103,7 +103,8 @@ const endpoint = Effect.fnUntraced(function*(
     client,
     first: Request.path(repository, `referrers/${subject}${query}`),
     headers: { accept: MediaType.ociIndex },
-    read: (bytes, response) => Result.map(readPage(bytes, response), filter(response, artifactType))
+    read: readPage,
+    pick: (referrers, response) => filter(response, artifactType)(referrers)
   })
 })
 
@@ -161,7 +162,7 @@ export const add = Effect.fn("Referrers.add")(function*(
 ): Effect.fn.Return<"present" | "sent", RegistryError, Transport> {
   if (hasReferrers && (yield* keepsLists(repository, subject))) return "present"
   return (yield* Fallback.change(repository, subject, referrer.digest, referrer)) ? "sent" : "present"
-})
+}, Request.asWriter)
 
 /**
  * Takes a manifest that was deleted out of the list of its subject's referrers, where the registry does not.
@@ -176,4 +177,4 @@ export const remove = Effect.fn("Referrers.remove")(function*(
 ): Effect.fn.Return<void, RegistryError, Transport> {
   if (yield* keepsLists(repository, subject)) return
   yield* Fallback.change(repository, subject, referrer, undefined)
-})
+}, Request.asWriter)

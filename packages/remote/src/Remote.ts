@@ -244,8 +244,11 @@ export class Remote extends Context.Service<Remote, {
   ) => Stream.Stream<string, RegistryError | NameError>
 }>()("@effect-oci/remote/Remote") {}
 
-const referenceOf = (input: Input): Effect.Effect<Reference.Reference, NameError> =>
-  typeof input === "string" ? Effect.fromResult(Reference.parse(input)) : Effect.succeed(input)
+const referenceOf = (
+  input: Input,
+  options?: Reference.Options | undefined
+): Effect.Effect<Reference.Reference, NameError> =>
+  typeof input === "string" ? Effect.fromResult(Reference.parse(input, options)) : Effect.succeed(input)
 
 const repositoryOf = (input: Repository.Repository | string): Effect.Effect<Repository.Repository, NameError> =>
   typeof input === "string" ? Effect.fromResult(Repository.parse(input)) : Effect.succeed(input)
@@ -460,9 +463,11 @@ const make = Effect.gen(function*() {
       return descriptor
     }),
     untag: Effect.fn("Remote.untag")(function*(input) {
-      const { reference, store } = yield* open(input)
-      const { digest, repository, tag } = reference
-      if (tag === undefined || digest !== undefined) return yield* invalid(store.location, "a tag is named by its name")
+      // Nobody loses a tag that was not said.
+      const { digest, repository, tag } = yield* referenceOf(input, { defaultTag: "" })
+      if (tag === undefined || digest !== undefined) {
+        return yield* invalid(repository.name, "a tag that is taken away is named by its name: REPOSITORY:TAG")
+      }
       yield* Effect.provideContext(Manifests.remove(repository, tag), services)
     }),
     delete: Effect.fn("Remote.delete")(function*(input, options) {

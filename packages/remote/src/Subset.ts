@@ -136,7 +136,10 @@ const remake = Effect.fnUntraced(function*(
   const members = entries.flatMap((entry, at) => {
     const member = stays.get(at)
     if (member === undefined || !isObject(entry)) return []
-    return [member === manifests[at] ? entry : { ...entry, digest: member.digest, size: member.size }]
+    if (member === manifests[at]) return [entry]
+    // What is inline is what it was before.
+    const { data: _, ...kept } = entry
+    return [{ ...kept, digest: member.digest, size: member.size }]
   })
   const bytes = format({ ...json, manifests: members })
   const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)

@@ -132,13 +132,13 @@ export const run = (
 ): Stream.Stream<Synced, RegistryError | NameError> =>
   Stream.unwrap(Effect.map(
     Effect.sync(() => {
-      const { atOnce, concurrency, dryRun, exclude, include, perOrigin, ...rest } = options
+      const { atOnce, concurrency, dryRun, exclude, include, perOrigin, transfers, ...rest } = options
       return {
         atOnce: atOnce ?? 4,
         dryRun: dryRun === true,
         isMeant: filter({ exclude, include }),
         // One for all tags, however many are on their way.
-        each: { ...rest, budget: Budget.make({ concurrency, perOrigin }) }
+        each: { ...rest, budget: Budget.make({ concurrency, perOrigin, transfers }) }
       }
     }),
     ({ atOnce, dryRun, each, isMeant }) => {

@@ -8,9 +8,6 @@ import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -18,7 +15,7 @@ import * as Stream from "effect/Stream"
 import * as Manifests from "../src/Manifests.ts"
 import * as Referrers from "../src/Referrers.ts"
 import * as Remote from "../src/Remote.ts"
-import { alone, layer, patiently, requestsOf, storeOf } from "./registries.ts"
+import { alone, layer, patiently, requestsOf, storeOf, unconditional } from "./registries.ts"
 
 const app = Repository.parseUnsafe("ghcr.io/acme/app")
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
@@ -62,24 +59,6 @@ const fallback = Effect.fnUntraced(function*(subject: Digest.Digest) {
 /** Registries without the endpoint. */
 const without = { settings: { referrers: false } } as const
 
-/** Most registries do not look at conditions. */
-const unconditional = Layer.effect(
-  HttpClient.HttpClient,
-  Effect.map(
-    HttpClient.HttpClient,
-    HttpClient.mapRequest(({ body, hash, headers, method, url, urlParams }) =>
-      HttpClientRequest.makeWith(
-        method,
-        url,
-        urlParams,
-        hash,
-        Headers.removeMany(headers, ["if-match", "if-none-match"]),
-        body
-      )
-    )
-  )
-)
-
 describe("Referrers", () => {
   describe("tagOf", () => {
     it("is the digest with a hyphen, cut where a tag could not be longer", () => {
@@ -90,6 +69,23 @@ describe("Referrers", () => {
   })
 
   describe("list", () => {
+    it.effect("finds a type behind three pages of others, where the registry does not look at types", () =>
+      Effect.gen(function*() {
+        const { artifacts, fake, subject } = yield* signed(2)
+        const [signature, sbom] = artifacts.map(({ root }) => root)
+        yield* fake.inject(...[signature, signature, signature, sbom].map((found, n) =>
+          Fault.status(200, {
+            body: JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [found] }),
+            headers: {
+              "content-type": MediaType.ociIndex,
+              ...(n === 3 ? {} : { link: `</v2/acme/app/referrers/${subject.digest}?page=${n}>; rel="next"` })
+            }
+          }).on("GET", "/referrers/")
+        ))
+        const options = { artifactType: "application/vnd.acme.sbom" }
+        assert.deepStrictEqual(yield* listed(subject.digest, options), [sbom!.digest])
+      }).pipe(Effect.provide(layer())))
+
     it.effect("asks the endpoint, page by page, and for a type only if told", () =>
       Effect.gen(function*() {
         const { artifacts, digests, subject } = yield* signed(5)

@@ -198,7 +198,10 @@ describe("Remote", () => {
         yield* remote.untag("ghcr.io/acme/app:1.2")
         assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app")), ["latest"])
         assert.strictEqual((yield* remote.head(`ghcr.io/acme/app@${digest}`)).digest, digest)
-        assert.include((yield* Effect.flip(remote.untag(`ghcr.io/acme/app:latest@${digest}`))).message, "by its name")
+        for (const unnamed of [`ghcr.io/acme/app:latest@${digest}`, "ghcr.io/acme/app"]) {
+          assert.include((yield* Effect.flip(remote.untag(unnamed))).message, "by its name")
+        }
+        assert.deepStrictEqual(yield* Stream.runCollect(remote.list("ghcr.io/acme/app")), ["latest"])
       }).pipe(Effect.provide(layer())))
 
     it.effect("lists repositories, page by page", () =>

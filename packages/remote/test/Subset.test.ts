@@ -1,7 +1,9 @@
 import * as Bytes from "@effect-oci/content/Bytes"
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
+import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Platform from "@effect-oci/spec/Platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -66,6 +68,21 @@ describe("Subset", () => {
       const placed = yield* storeOf(yield* FakeImage.index())
       const subset = yield* Subset.of(placed, platforms("linux/arm64", "linux/amd64"))
       assert.strictEqual(subset.descriptor, placed.descriptor)
+    }))
+
+  it.effect("leaves out what was inline of a nested index that is made anew", () =>
+    Effect.gen(function*() {
+      const inner = yield* FakeImage.index({ platforms: ["linux/amd64", "linux/arm64"] })
+      const outer = yield* storeOf(yield* FakeImage.indexOf([inner]))
+      const { bytes } = inner.manifests.find(({ descriptor }) => descriptor.digest === inner.root.digest)!
+      const descriptor = yield* outer.store.add(
+        MediaType.ociIndex,
+        json({ schemaVersion: 2, manifests: [Descriptor.toJson({ ...inner.root, data: bytes })] })
+      )
+      const subset = yield* Subset.of({ ...outer, descriptor }, platforms("linux/arm64"))
+      const [nested] = (yield* membersOf(subset)).manifests
+      assert.notStrictEqual(nested?.digest, inner.root.digest)
+      assert.isUndefined(nested?.data)
     }))
 
   it.effect("makes nested indexes anew", () =>

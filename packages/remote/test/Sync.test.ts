@@ -1,11 +1,14 @@
+import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
+import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Remote from "../src/Remote.ts"
 import * as Sync from "../src/Sync.ts"
+import * as Content from "./image.ts"
 import { layer, patiently, requestsOf } from "./registries.ts"
 
 const from = "ghcr.io/acme/app"
@@ -91,6 +94,27 @@ describe("Sync", () => {
       }
       const { made } = yield* requestsOf(sync({ atOnce: 8 }))
       assert.strictEqual(made.filter(({ method }) => method === "POST").length, 2)
+    }).pipe(Effect.provide(layer())))
+
+  it.effect("moves no more large blobs at once than it is told", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeRegistry.FakeRegistry
+      const remote = yield* Remote.Remote
+      const layers = Array.from({ length: 4 }, (_, n) => Content.bytes(1_100_000, n))
+      const store = MemoryStore.make()
+      yield* remote.copy({ store, descriptor: yield* Content.image(store, { layers }) }, `${from}:1`)
+      yield* fake.inject(Fault.latency("1 second").on("PUT", "/uploads/").always())
+      let now = 0
+      let most = 0
+      yield* sync({
+        transfers: 1,
+        onEvent: (event) => {
+          if (!("item" in event) || event.item.label !== MediaType.ociLayer) return
+          if (event._tag === "Started") most = Math.max(most, ++now)
+          if (event._tag === "Done") now--
+        }
+      })
+      assert.strictEqual(most, 1)
     }).pipe(Effect.provide(layer())))
 
   it.effect("fails where the tags cannot be listed", () =>

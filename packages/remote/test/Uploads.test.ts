@@ -376,9 +376,34 @@ describe("Uploads", () => {
           layer({ auth: { scheme: "bearer", users: { ann: "s3cret" } } }, Credential.basic("ann", "s3cret"))
         )
       ))
+
+    it.effect("cancels a session that the registry cannot say anything of", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        yield* fake.inject(Fault.status(405).on("GET", "/uploads/").always(), Fault.status(503).on("PUT", "/uploads/"))
+        const { made } = yield* requestsOf(patiently(push(middle)))
+        assert.deepStrictEqual(uploads(made).map((line) => line.split(" ")[0]), [
+          "POST",
+          "PUT",
+          "GET",
+          "DELETE",
+          "POST",
+          "PUT"
+        ])
+      }).pipe(Effect.provide(layer())))
   })
 
   describe("pushStream", () => {
+    for (const told of ["9007199254740991", "10737418240"]) {
+      it.effect(`holds no chunk of ${told} bytes because it is told to`, () =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(Fault.headers({ "oci-chunk-min-length": told }).on("POST", "/uploads/").always())
+          const error = yield* Effect.flip(patiently(Uploads.pushStream(app, Stream.succeed(small))))
+          assert.include(error.message, told)
+        }).pipe(Effect.provide(layer())))
+    }
+
     const parts = Stream.fromIterable([middle.subarray(0, 150_000), middle.subarray(150_000)], { chunkSize: 1 })
 
     it.effect("sends chunks of a chosen size, and gives the digest", () =>

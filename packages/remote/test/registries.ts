@@ -9,6 +9,9 @@ import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Transport from "@effect-oci/transport/Transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../src/Remote.ts"
@@ -51,3 +54,21 @@ export const requestsOf = Effect.fnUntraced(function*<A, E, R>(self: Effect.Effe
   const made = (yield* fake.requests).slice(before)
   return { result, made, lines: made.map(({ method, path, status }) => `${method} ${path} ${status}`) }
 })
+
+/** Most registries do not look at conditions. */
+export const unconditional = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(
+    HttpClient.HttpClient,
+    HttpClient.mapRequest(({ body, hash, headers, method, url, urlParams }) =>
+      HttpClientRequest.makeWith(
+        method,
+        url,
+        urlParams,
+        hash,
+        Headers.removeMany(headers, ["if-match", "if-none-match"]),
+        body
+      )
+    )
+  )
+)

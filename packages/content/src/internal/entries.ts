@@ -83,6 +83,15 @@ export const make = ({ found, hasOneTarget, maxDepth, maxNodes }: Options) => {
     return entry
   }
 
+  /** Enters what was asked for; a tag cannot stand for two things. */
+  const enterRoot = (node: WriteNode, target: Target): Result.Result<Entry.Entry, CopyError.CopyError> => {
+    const entry = enter(node, target, 0)
+    const digests = Option.zipWith(entry.node.descriptor, node.descriptor, (one, other) => [one.digest, other.digest])
+    return node.kind === "tag" && Option.exists(digests, ([one, other]) => one !== other)
+      ? refused(entry, node, `two manifests are wanted under the tag ${node.label}`)
+      : Result.succeed(entry)
+  }
+
   /** Enters what an entry leads to. */
   const add = (
     entry: Entry.Entry,
@@ -149,5 +158,5 @@ export const make = ({ found, hasOneTarget, maxDepth, maxNodes }: Options) => {
     }
   }
 
-  return { all, enter, add, alike, mountFrom, othersOf, settle }
+  return { all, enterRoot, add, alike, mountFrom, othersOf, settle }
 }

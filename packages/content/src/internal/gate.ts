@@ -45,6 +45,8 @@ export const make = (
     const { inside, waiting } = at(entry)
     if (!waiting.delete(entry)) return
     inside.add(entry)
+    // It waits for its elder, who may be as far behind in the line as can be.
+    if (entry.elder !== undefined) admit(entry.elder)
     begin(entry)
     // They read the same together.
     for (const other of alike(entry)) if (other !== entry) admit(other)

@@ -69,7 +69,10 @@ const blob = (source: Source, descriptor: Descriptor.Descriptor, options: Conten
         return { outcome, descriptor, bytes: Option.none() }
       })
     },
-    release: small?.forget
+    release: () => {
+      small?.forget()
+      tee?.forget()
+    }
   }
 }
 

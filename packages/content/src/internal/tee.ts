@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import type { Body } from "../Store.ts"
+import * as Verify from "../Verify.ts"
 import type { Others } from "../WriteNode.ts"
 
 /** How many bytes are held of one blob, for those that are behind, and of all that were read for those that come later. */
@@ -44,6 +45,8 @@ interface Reading<E> {
 export interface Tee<E> {
   /** Reads along where a reading goes on, or has ended, that still holds its beginning. */
   readonly body: (others: Others) => Body<E, never>
+  /** Nobody comes any more: lets go of what is held. */
+  readonly forget: () => void
 }
 
 export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
@@ -84,8 +87,10 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
   const leaveBehind = (reading: Reading<E>): void => {
     const behind = least(reading)
     reading.isOpen = false
+    // Where nobody is ahead nobody waits.
+    const isWaitedFor = Array.from(reading.readers).some(({ at }) => at > behind)
     for (const reader of reading.readers) {
-      if (reader.at > behind) continue
+      if (!isWaitedFor || reader.at > behind) continue
       reader.isAlong = false
       reading.readers.delete(reader)
     }
@@ -193,7 +198,9 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
         Effect.tap(
           Effect.sync(() => join(others)),
           ({ isNew, reading }) =>
-            isNew ? Effect.map(Effect.forkDetach(pump(reading)), (fiber) => reading.fiber = fiber) : Effect.void
+            isNew
+              ? Effect.map(Effect.forkDetach(Verify.apart(pump(reading))), (fiber) => reading.fiber = fiber)
+              : Effect.void
         ),
         ({ reader, reading }) => leave(reading, reader)
       )
@@ -211,6 +218,10 @@ export const make = <E>(body: Body<E, never>, size: number): Tee<E> => {
     }))
 
   return {
+    forget: () => {
+      if (current !== undefined) hold(current, false)
+      current = undefined
+    },
     body: (others) => (offset) => offset === 0 ? along(others) : body(offset)
   }
 }

@@ -101,10 +101,13 @@ export const walk = Effect.fnUntraced(function*(
 
     const settle = (entry: Entry.Entry, exit: Exit.Exit<void, CopyError.CopyError>) =>
       Effect.suspend(() => {
-        discovered(entry)
         entries.settle(entry)
         return Effect.andThen(Deferred.done(entry.there, exit), Deferred.done(entry.done, exit))
-      }).pipe(Effect.andThen(Effect.sync(() => gate.leave(entry))))
+      }).pipe(Effect.andThen(Effect.sync(() => {
+        gate.leave(entry)
+        // A listener that throws is heard of by nobody here: by now nobody waits for this entry.
+        discovered(entry)
+      })))
 
     const start = (): void => {
       const all = fresh
@@ -203,8 +206,7 @@ export const walk = Effect.fnUntraced(function*(
     // So many roots at a time: of a million of them, few are ever half done.
     const concurrency = options.mode === "plan" ? "unbounded" : 256
     const wanted = roots.map(({ node, target }, at) =>
-      Effect.suspend(() => {
-        const entry = entries.enter(node, target, 0)
+      Effect.flatMap(Effect.suspend(() => Effect.fromResult(entries.enterRoot(node, target))), (entry) => {
         rooted[at] = entry
         start()
         return Deferred.await(entry.done)

@@ -59,12 +59,18 @@ export const read = (
     return Stream.fromIterable(list?.index.manifests ?? [])
   }))
 
+/** What one caller wants; another may want the same, and be refused it. */
+interface Change {
+  readonly referrer: Digest.Digest
+  readonly to: Descriptor.Descriptor | undefined
+}
+
 type Changes = Map<Digest.Digest, Descriptor.Descriptor | undefined>
 
 /** Changes that wait for their turn at a list. */
 interface Waiting {
   readonly gate: Semaphore.Semaphore
-  readonly changes: Changes
+  readonly changes: Set<Change>
   users: number
 }
 
@@ -78,26 +84,28 @@ export const change = Effect.fnUntraced(function*(
   const known = yield* Known.of(repository)
   const lists = known.lists as Map<string, Waiting>
   const key = `${repository.path} ${subject}`
-  const list = lists.get(key) ?? { gate: Semaphore.makeUnsafe(1), changes: new Map(), users: 0 }
+  const list = lists.get(key) ?? { gate: Semaphore.makeUnsafe(1), changes: new Set<Change>(), users: 0 }
   lists.set(key, list)
   list.users++
-  list.changes.set(referrer, to)
+  const mine: Change = { referrer, to }
+  list.changes.add(mine)
   // Whoever comes to it first writes for all that wait, so that the others find nothing left to do.
   const turn = Effect.suspend(() => {
-    if (!list.changes.has(referrer)) return Effect.succeed(true)
-    const changes: Changes = new Map(list.changes)
+    if (!list.changes.has(mine)) return Effect.succeed(true)
+    const taken = [...list.changes]
     list.changes.clear()
     return Effect.onError(
-      write(repository, subject, changes),
+      write(repository, subject, new Map(taken.map(({ referrer, to }) => [referrer, to]))),
       () =>
         Effect.sync(() => {
-          for (const [digest, to] of changes) if (!list.changes.has(digest)) list.changes.set(digest, to)
-          list.changes.delete(referrer)
+          const later = [...list.changes]
+          list.changes.clear()
+          for (const change of [...taken, ...later]) if (change !== mine) list.changes.add(change)
         })
     )
   })
   return yield* list.gate.withPermit(turn).pipe(
-    Effect.onInterrupt(() => Effect.sync(() => void list.changes.delete(referrer))),
+    Effect.onInterrupt(() => Effect.sync(() => void list.changes.delete(mine))),
     Effect.ensuring(Effect.sync(() => {
       if (--list.users === 0) lists.delete(key)
     }))
@@ -119,7 +127,10 @@ const merge = (entries: ReadonlyArray<unknown>, changes: Changes): ReadonlyArray
 ]
 
 /** Somebody else has written the list since it was read. */
-class Overtaken extends Data.TaggedError("Overtaken") {}
+class Overtaken extends Data.TaggedError("Overtaken")<{
+  /** What the registry said, where it said so. */
+  readonly error?: RegistryError
+}> {}
 
 const attempts = 20
 
@@ -160,16 +171,16 @@ const write = (
     const entries = merge(before.entries, changes)
     const [spent] = yield* Effect.timed(
       store(repository, subject, { ...before.json, manifests: entries }, before.etag).pipe(
-        Effect.catchIf(({ status }) => status === 412 || status === 409, () => {
+        Effect.catchIf(({ status }) => status === 412 || status === 409, (error) => {
           known.isConditional = true
-          return Effect.fail(new Overtaken())
+          return Effect.fail(new Overtaken({ error }))
         })
       )
     )
     // Where nobody is refused, one who read before this write and writes after it undoes it: such a one has written by then.
     if (!known.isConditional) yield* Effect.sleep(Duration.max(Duration.millis(100), Duration.times(spent, 2)))
     hasWritten = true
-    if (!holds((yield* entriesOf()).entries, changes)) return yield* new Overtaken()
+    if (!holds((yield* entriesOf()).entries, changes)) return yield* new Overtaken({})
     return true
   })
 
@@ -177,7 +188,9 @@ const write = (
     schedule: backoff,
     while: (error: RegistryError | Overtaken) => error._tag === "Overtaken"
   }).pipe(
-    Effect.catchTag("Overtaken", () => Effect.fail(violation(`others changed it ${attempts} times meanwhile`)))
+    Effect.catchTag("Overtaken", ({ error }) =>
+      // Whether others were first, or it is not to be changed at all: only the registry knows.
+      Effect.fail(error ?? violation(`others changed it ${attempts} times meanwhile`)))
   )
 }
 

@@ -38,6 +38,10 @@ export interface Options<A> {
     bytes: Uint8Array,
     response: HttpClientResponse.HttpClientResponse
   ) => Result.Result<ReadonlyArray<A>, SpecError>
+  /** What is handed on of a page, all unless told: one that has only what nobody asked for is not empty. */
+  readonly pick?:
+    | ((entries: ReadonlyArray<A>, response: HttpClientResponse.HttpClientResponse) => ReadonlyArray<A>)
+    | undefined
 }
 
 type Page<A> = readonly [ReadonlyArray<A>, Option.Option<string>]
@@ -50,7 +54,7 @@ export const stream = <A>(options: Options<A>): Stream.Stream<A, RegistryError> 
 
 /** The same, and a failure of the first page before there is a stream. */
 export const open = <A>(
-  { client, first, headers, read }: Options<A>
+  { client, first, headers, pick, read }: Options<A>
 ): Effect.Effect<Stream.Stream<A, RegistryError>, RegistryError> =>
   Effect.suspend(() => {
     const seen = new Set<string>()
@@ -65,7 +69,7 @@ export const open = <A>(
       if (Option.isSome(next) && empty >= maxEmpty) {
         return yield* Request.violation(response, `${maxEmpty} pages in a row with nothing in them`)
       }
-      return [entries.success, next]
+      return [pick === undefined ? entries.success : pick(entries.success, response), next]
     })
     return Effect.map(page(first), ([entries, next]) =>
       Stream.concat(

@@ -104,9 +104,12 @@ const resume = Effect.fnUntraced(function*<E, R>(
   const now = yield* Session.status(push.client, before)
   const hasKept = now !== undefined && now.offset > before.offset
   if (!hasKept && isCut(push.last)) shorten(push, before)
-  return now === undefined || now.offset > push.descriptor.size
-    ? undefined
-    : { ...now, chunkSize: Math.max(push.chunkSize, now.least) }
+  if (now === undefined || now.offset > push.descriptor.size) {
+    // It may be there, and hold what was sent, though nobody can go on with it.
+    yield* Session.cancel(push.client, before)
+    return undefined
+  }
+  return { ...now, chunkSize: Math.max(push.chunkSize, now.least) }
 })
 
 /** One of the tiny ones finds out; the others do not wait for that. */

@@ -123,6 +123,7 @@ export const sessionOf = (
 ): Effect.Effect<Session, RegistryError> => {
   const told = Number(response.headers["oci-chunk-min-length"] ?? 0)
   const least = Number.isSafeInteger(told) ? told : 0
+  if (least > most) return Effect.fail(Request.violation(response, `the registry wants chunks of ${least} bytes`))
   return Effect.map(location(response), (url) => ({ url, offset: 0, least, chunkSize: Math.max(chunkSize, least) }))
 }
 
