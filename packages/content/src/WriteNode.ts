@@ -399,7 +399,15 @@ export const tag = (
   isPresent: (target) =>
     Option.match(of.descriptor, {
       onNone: absent,
-      onSome: (descriptor) => isTagged(target, name, descriptor.digest)
+      onSome: (descriptor) =>
+        // A registry has what it has a tag of; a folder may have lost it.
+        Option.isNone(target.repository)
+          ? Effect.zipWith(
+            isTagged(target, name, descriptor.digest),
+            Sourced.isPresent(descriptor)(target),
+            (isTagged, isPresent) => isTagged && isPresent
+          )
+          : isTagged(target, name, descriptor.digest)
     }),
   discover: (_, isPresent) => isPresent && options?.follow === undefined ? undefined : Effect.succeed({ needs: [of] }),
   write: Effect.fnUntraced(function*({ target, needs: [manifest] }) {

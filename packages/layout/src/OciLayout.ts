@@ -157,6 +157,26 @@ export const open = Effect.fn("OciLayout.open")(function*(
       )
     })).pipe(Verify.stream(descriptor, { location, offset }))
 
+  /**
+   * Whether content is there with all that it leads to. Children are written before their parents, but files are lost, and
+   * whoever pulls once more wants them back. What nobody keeps is not missed.
+   */
+  const isWhole: OciLayout["exists"] = Effect.fnUntraced(function*(descriptor) {
+    if (!Option.contains(yield* sizeOf(descriptor.digest), descriptor.size)) return false
+    if (!Successors.hasSuccessors(descriptor.mediaType)) return true
+    const members = yield* Effect.option(
+      Effect.flatMap(
+        Bytes.collect({ location })(fetch(descriptor)),
+        (bytes) => Effect.fromResult(Successors.of(descriptor, bytes, location))
+      )
+    )
+    if (Option.isNone(members)) return false
+    for (const member of members.value) {
+      if (!MediaType.isForeign(member.mediaType) && !(yield* isWhole(member))) return false
+    }
+    return true
+  })
+
   const list: OciLayout["list"] = (descriptor) =>
     update((draft) => draft.list(descriptor.digest, Descriptor.toJson(plain(descriptor))))
 
@@ -219,7 +239,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
       return Result.isSuccess(document) ? { ...descriptor, mediaType: document.success.mediaType } : descriptor
     }),
     fetch,
-    exists: (descriptor) => Effect.map(sizeOf(descriptor.digest), Option.contains(descriptor.size)),
+    exists: isWhole,
     push: (descriptor, body) =>
       Effect.as(
         files.write(

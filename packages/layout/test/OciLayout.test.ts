@@ -43,6 +43,32 @@ describe("OciLayout", () => {
     it.effect("keeps what it was only lent", () =>
       Effect.flatMap(Effect.flatMap(folder, OciLayout.make), (layout) => Lent.keeps(layout)))
 
+    const losses = {
+      "a layer": ({ layer }) => layer,
+      "the bytes of a layer": ({ layer }) => layer,
+      "a manifest": ({ root }) => root
+    } satisfies Record<string, (of: Effect.Success<typeof image>) => Descriptor.Descriptor>
+    for (const [what, of] of Object.entries(losses)) {
+      it.effect(`takes again what it has lost: ${what}`, () =>
+        Effect.gen(function*() {
+          const fs = yield* FileSystem.FileSystem
+          const made = yield* image
+          const index = yield* made.store.add(
+            MediaType.ociIndex,
+            json({ schemaVersion: 2, manifests: [made.root] })
+          )
+          const layout = yield* OciLayout.make(yield* folder)
+          yield* Copy.copy(made.store, layout, index, { tags: [v1] })
+          const lost = blobPath(layout, of(made))
+          if (what.startsWith("the bytes")) yield* fs.truncate(lost, 100)
+          else yield* fs.remove(lost)
+          assert.isFalse(yield* layout.exists(index))
+          yield* Copy.copy(made.store, layout, index, { tags: [v1] })
+          assert.isTrue(yield* layout.exists(index))
+          yield* Copy.copy(layout, MemoryStore.make(), v1)
+        }))
+    }
+
     it.effect("keeps an image, and gives it back", () =>
       Effect.gen(function*() {
         const { root, store } = yield* image

@@ -29,7 +29,7 @@ const refetched = <A>(self: Effect.Effect<A, CopyError.CopyError>): Effect.Effec
     () => self
   )
 
-const isPresent = (descriptor: Descriptor.Descriptor) => (target: Target) =>
+export const isPresent = (descriptor: Descriptor.Descriptor) => (target: Target) =>
   Effect.mapError(target.exists(descriptor), CopyError.at("target", descriptor.digest))
 
 const blob = (source: Source, descriptor: Descriptor.Descriptor, options: ContentOptions): WriteNode => {
