@@ -63,6 +63,10 @@ const isClosedPipe = (error: unknown): boolean =>
   hasProperty(error, "reason") && isClosedPipe(error.reason) ||
   hasProperty(error, "cause") && isClosedPipe(error.cause)
 
+/** What could not be printed: the process tells of that, however it was printed. */
+const isOfOutput = (error: unknown): boolean =>
+  error instanceof PlatformError.PlatformError && error.reason.module === "Stdio" && error.reason.method === "stdout"
+
 const say = Effect.fnUntraced(function*(message: string, hint: string | undefined) {
   yield* Console.error(`effect-oci: ${printable(message)}`)
   if (hint !== undefined) yield* Console.error(`  ${printable(hint)}`)
@@ -106,7 +110,7 @@ export const report = <A, E extends Error | Config.ConfigError, R>(
   Effect.catch(self, (error) =>
     error instanceof Failed
       ? Effect.fail(error)
-      : isClosedPipe(error)
+      : isClosedPipe(error) || isOfOutput(error)
       ? Effect.fail(new Failed())
       : say(messageOf(error), hintOf(error))).pipe(Effect.provideService(
         OnWarning,

@@ -13,6 +13,14 @@ import { report } from "./Failed.ts"
 // Nobody sees spans here, nor the stacks of failures, which are values; both cost as much as the requests they are of.
 Error.stackTraceLimit = 0
 
+// The console is silent about what it could not write, which whoever reads a file of it would take for the whole. Whoever has read
+// enough of a pipe is told nothing.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE" || process.exitCode === 1) return
+  process.exitCode = 1
+  process.stderr.write(`effect-oci: what was printed is not whole: ${error.message}\n`)
+})
+
 Cli.run.pipe(
   Effect.provideService(References.TracerEnabled, false),
   // What a command prints is data; what is logged goes beside it.
