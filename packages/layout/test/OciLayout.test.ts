@@ -69,6 +69,20 @@ describe("OciLayout", () => {
         }))
     }
 
+    it.effect("removes what a run that was killed has left, but nothing that may still be written", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const { path } = yield* OciLayout.make(yield* folder)
+        for (const [name, hours] of [["old", 25], ["new", 23]] as const) {
+          const time = Date.now() - hours * 3600 * 1000
+          yield* fs.writeFileString(`${path}/.tmp/${name}`, "")
+          yield* fs.utimes(`${path}/.tmp/${name}`, new Date(time), new Date(time))
+        }
+        yield* Copy.copy(store, yield* OciLayout.open(path), root)
+        assert.deepStrictEqual(yield* fs.readDirectory(`${path}/.tmp`), ["new"])
+      }))
+
     it.effect("keeps an image, and gives it back", () =>
       Effect.gen(function*() {
         const { root, store } = yield* image

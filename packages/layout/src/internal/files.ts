@@ -2,12 +2,16 @@
  * Files that are whole or not there at all.
  */
 import type { ContentError } from "@effect-oci/content/ContentError"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import * as FileWriter from "../FileWriter.ts"
 import * as Failure from "./failure.ts"
+
+const day = 24 * 3600 * 1000
 
 export interface Files {
   /**
@@ -32,6 +36,22 @@ export const make = (
   const sync = (folder: string) =>
     Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(folder, { flag: "r" }), (file) => file.sync)))
 
+  let isTidy = false
+  /** Removes what runs that were killed have left, with the first write: whoever still writes a file has done so today. */
+  const tidy = Effect.suspend(() => {
+    if (isTidy) return Effect.void
+    isTidy = true
+    return Effect.ignore(Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      for (const name of yield* fs.readDirectory(options.temporary)) {
+        const file = path.join(options.temporary, name)
+        const { mtime } = yield* fs.stat(file)
+        const isOld = Option.exists(mtime, (time) => time.getTime() < now - day)
+        if (isOld) yield* fs.remove(file, { force: true })
+      }
+    }))
+  })
+
   return {
     write: (what, fill, targetOf) => {
       const temporary = path.join(options.temporary, crypto.randomUUID())
@@ -54,6 +74,7 @@ export const make = (
       )
       return Effect.gen(function*() {
         yield* mapped(what)(fs.makeDirectory(options.temporary, { recursive: true }))
+        yield* tidy
         const result = yield* filled
         const target = targetOf(result)
         yield* mapped(what)(fs.makeDirectory(path.dirname(target), { recursive: true }))
