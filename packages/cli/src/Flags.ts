@@ -10,6 +10,17 @@ const toggle = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 /**
+ * For what is in registries alone.
+ *
+ * @category arguments
+ * @since 1.0.0
+ */
+export const inRegistry = Argument.filter(
+  (text: string) => !text.startsWith("oci:"),
+  () => "something in a registry, not a folder"
+)
+
+/**
  * What is meant, by tag or digest.
  *
  * @category arguments
@@ -18,7 +29,8 @@ const toggle = (name: string, description: string) =>
 export const reference = Argument.String("REF").pipe(
   Argument.withDescription(
     "[host/]repository[:tag][@digest]; Docker Hub's where there is no host, latest where nothing is said"
-  )
+  ),
+  inRegistry
 )
 
 /**
@@ -28,7 +40,8 @@ export const reference = Argument.String("REF").pipe(
  * @since 1.0.0
  */
 export const content = Argument.String("REPO@DIGEST").pipe(
-  Argument.withDescription("a repository, and the digest of what is in it")
+  Argument.withDescription("a repository, and the digest of what is in it"),
+  inRegistry
 )
 
 /**
@@ -38,7 +51,8 @@ export const content = Argument.String("REPO@DIGEST").pipe(
  * @since 1.0.0
  */
 export const repository = Argument.String("REPO").pipe(
-  Argument.withDescription("[host/]repository; Docker Hub's where there is no host")
+  Argument.withDescription("[host/]repository; Docker Hub's where there is no host"),
+  inRegistry
 )
 
 const positive = Flag.filter((value: number) => value >= 1, () => "1 or more")

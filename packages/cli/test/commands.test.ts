@@ -78,6 +78,24 @@ describe("commands", () => {
         assert.strictEqual(yield* print("ls", app), "1")
       }))
 
+    const refused: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+      [["pull", "oci:a:1", "b"], "not a folder"],
+      [["sync", "oci:a", "localhost:1/b"], "not a folder"],
+      [["copy", "--all-tags", "localhost:1/b", "oci:a"], "not from or to a folder"],
+      [["untag", "localhost:1/a"], "REPOSITORY:TAG"],
+      [["delete", "localhost:1/a:1"], "REPOSITORY@DIGEST"],
+      [["attach", "--artifact-type", "sbom", "localhost:1/a:1"], "a media type"],
+      [["blob", "--offset", "-1", `localhost:1/a@sha256:${"0".repeat(64)}`], "0 or more"],
+      [["blob", "--parts", "0", `localhost:1/a@sha256:${"0".repeat(64)}`], "1 or more"]
+    ]
+    for (const [args, expected] of refused) {
+      it.effect(`refuses ${args.join(" ")}`, () =>
+        Effect.gen(function*() {
+          const { err } = yield* run(...args)
+          assert.include(err.join(" "), expected)
+        }))
+    }
+
     it.effect("copy: leaves platforms out, from and to folders too", () =>
       Effect.gen(function*() {
         const { app, descriptor, folder, host } = yield* seeded

@@ -320,7 +320,7 @@ const make = Effect.gen(function*() {
   const byDigest = Effect.fnUntraced(function*(input: Input, what: string) {
     const { reference, store } = yield* open(input)
     const { digest, repository } = reference
-    if (digest === undefined) return yield* invalid(store.location, `${what} is named by its digest`)
+    if (digest === undefined) return yield* invalid(store.location, `${what} is named by its digest: REPOSITORY@DIGEST`)
     return { digest, repository, store }
   })
 

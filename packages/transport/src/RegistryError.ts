@@ -330,6 +330,9 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           ? `The credentials were not sent. If ${this.reason.withheld} is the registry's token server, ` +
             "pair them (EFFECT_OCI_TOKEN_SERVERS)."
           : "No credentials were sent: none are known for this registry. Log in first (effect-oci auth login)."
+      case "Denied":
+        if (this.status === 401) return "Whoever asks is known there, and may not do this."
+        break
       case "Unsupported":
         return this.method === "DELETE"
           ? "This registry does not delete here; its own console or API may, or a setting of its."
@@ -346,11 +349,10 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           : undefined
       case "InternalAddress":
         return `The registry led there. If ${this.reason.host} is yours, name it (EFFECT_OCI_INTERNAL).`
-      default:
-        return this.method === "HEAD" && this.status !== undefined && this.status !== 404
-          ? "A HEAD answer has no body; GET says why."
-          : undefined
     }
+    return this.method === "HEAD" && this.status !== undefined && this.status !== 404
+      ? "A HEAD answer has no body; GET says why."
+      : undefined
   }
 
   override get message(): string {

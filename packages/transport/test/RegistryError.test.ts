@@ -154,6 +154,7 @@ describe("RegistryError", () => {
       ["one who sees no reason, since HEAD has none", "HEAD", new Denied(said(403)), "GET says why"],
       ["one who asked whether it is there", "HEAD", new NotFound(said(404)), undefined],
       ["one who knows the reason", "GET", new Denied(said(403)), undefined],
+      ["one who is known and may not", "POST", new Denied(said(401)), "may not do this"],
       ["one whose HEAD got no reply", "HEAD", new ProtocolViolation({ detail: "x" }), undefined]
     ]
     for (const [who, method, reason, hint] of table) {

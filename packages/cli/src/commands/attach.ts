@@ -12,6 +12,8 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
 
+const mediaType = /^[a-z0-9][a-z0-9.+-]*\/[a-z0-9][a-z0-9.+-]*$/i
+
 /** `FILE[:MEDIATYPE]`: a media type has a slash, and a file's name has none behind its last colon. */
 const parse = (text: string): { readonly file: string; readonly mediaType: string } => {
   const match = /^(.+):([a-z0-9][a-z0-9.+-]*\/[a-z0-9][a-z0-9.+-]*)$/i.exec(text)
@@ -21,13 +23,14 @@ const parse = (text: string): { readonly file: string; readonly mediaType: strin
 }
 
 export const attach = Command.make("attach", {
-  reference: Argument.String("REF").pipe(Argument.withDescription("what it is about")),
+  reference: Argument.String("REF").pipe(Argument.withDescription("what it is about"), Flags.inRegistry),
   files: Argument.String("FILE[:TYPE]").pipe(
     Argument.withDescription("a file, and its media type; application/octet-stream unless told"),
     Argument.variadic({ min: 0 })
   ),
   artifactType: Flag.String("artifact-type").pipe(
-    Flag.withDescription("what kind of thing is attached, such as application/spdx+json")
+    Flag.withDescription("what kind of thing is attached, such as application/spdx+json"),
+    Flag.filter((text) => mediaType.test(text), () => "a media type, such as application/spdx+json")
   ),
   annotations: Flag.KeyValuePair("annotation").pipe(
     Flag.withDescription("an annotation of the artifact, KEY=VALUE; may be given several times"),

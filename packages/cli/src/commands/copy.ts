@@ -1,3 +1,4 @@
+import { ContentError, Invalid } from "@effect-oci/content/ContentError"
 import * as Transfer from "@effect-oci/content/Transfer"
 import * as WriteGraph from "@effect-oci/content/WriteGraph"
 import type * as Extent from "@effect-oci/remote/Extent"
@@ -47,6 +48,12 @@ export const run = (
     if (process.stderr.isTTY) yield* Console.error(sentence(copied))
   })
 
+const notOfFolders = new ContentError({
+  operation: "read",
+  location: "--all-tags",
+  reason: new Invalid({ detail: "all tags are copied from one registry to another, not from or to a folder" })
+})
+
 export const copy = Command.make(
   "copy",
   {
@@ -58,7 +65,11 @@ export const copy = Command.make(
     json: Flags.json
   },
   ({ allTags, source, target, ...options }) =>
-    allTags ? Syncing.run(source, target, options) : report(run(source, target, options))
+    !allTags
+      ? report(run(source, target, options))
+      : [source, target].some(Place.folder)
+      ? report(Effect.fail(notOfFolders))
+      : Syncing.run(source, target, options)
 ).pipe(
   Command.withAlias("cp"),
   Command.withDescription("Copies an image, index or artifact with all that it leads to"),

@@ -75,8 +75,11 @@ const patterns = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.between(0, 1000))
 
 export const sync = Command.make("sync", {
-  source: Argument.String("SRC").pipe(Argument.withDescription("the repository whose tags are copied")),
-  target: Argument.String("DST").pipe(Argument.withDescription("the repository that gets them")),
+  source: Argument.String("SRC").pipe(
+    Argument.withDescription("the repository whose tags are copied"),
+    Flags.inRegistry
+  ),
+  target: Argument.String("DST").pipe(Argument.withDescription("the repository that gets them"), Flags.inRegistry),
   include: patterns("include", "only tags that fit this pattern, with * and ?; may be given several times"),
   exclude: patterns("exclude", "no tags that fit this pattern; may be given several times"),
   ...Flags.extent,

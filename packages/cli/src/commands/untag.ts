@@ -9,6 +9,7 @@ import * as Output from "../Output.ts"
 export const untag = Command.make("untag", {
   references: Argument.String("REPO:TAG").pipe(
     Argument.withDescription("a repository, and the tag of it that goes"),
+    Flags.inRegistry,
     Argument.variadic({ min: 1 })
   ),
   json: Flags.json
