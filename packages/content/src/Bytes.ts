@@ -28,35 +28,46 @@ export const collect = (options: { readonly location: string; readonly limit?: n
 ): Effect.Effect<Uint8Array, E | ContentError, R> =>
   Effect.suspend(() => {
     const limit = options.limit ?? documentLimit
-    const parts: Array<Uint8Array> = []
-    let size = 0
+    const document = make()
     return Stream.runForEachArray(self, (chunks) => {
       for (const chunk of chunks) {
-        size += chunk.length
-        // A chunk belongs to its producer after this pull.
-        // And `slice` of a Node buffer does not copy.
-        parts.push(new Uint8Array(chunk))
+        if (document.size + chunk.length > limit) {
+          return Effect.fail(
+            new ContentError({
+              operation: "read",
+              location: options.location,
+              reason: new Invalid({ detail: `document is larger than the limit of ${limit} bytes` })
+            })
+          )
+        }
+        add(document, chunk)
       }
-      return size <= limit ? Effect.void : Effect.fail(
-        new ContentError({
-          operation: "read",
-          location: options.location,
-          reason: new Invalid({ detail: `document is larger than the limit of ${limit} bytes` })
-        })
-      )
-    }).pipe(Effect.map(() => concat(parts, size)))
+      return Effect.void
+    }).pipe(Effect.map(() => whole(document)))
   })
 
-const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  if (parts.length === 1) return parts[0]!
-  const all = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
+/** A document that grows: the first `size` bytes, and room for more. */
+interface Growing {
+  bytes: Uint8Array
+  size: number
 }
+
+const make = (): Growing => ({ bytes: new Uint8Array(0), size: 0 })
+
+/** Copies: a chunk belongs to its producer after this pull. */
+const add = (self: Growing, chunk: Uint8Array): void => {
+  const size = self.size + chunk.length
+  if (size > self.bytes.length) {
+    // Most documents come in one chunk, and take just that; others at least double, however small the chunks are.
+    const grown = new Uint8Array(self.size === 0 ? size : Math.max(1024, size, 2 * self.size))
+    grown.set(self.bytes.subarray(0, self.size))
+    self.bytes = grown
+  }
+  self.bytes.set(chunk, self.size)
+  self.size = size
+}
+
+const whole = ({ bytes, size }: Growing): Uint8Array => bytes.length === size ? bytes : bytes.slice(0, size)
 
 /**
  * A stream whose chunks are whoever's who pulls them, from one whose chunks are valid until the next is pulled.
