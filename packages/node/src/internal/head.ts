@@ -25,6 +25,20 @@ const value = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Of these, what is said twice could be read either way. */
 const single = new Set(["content-length", "transfer-encoding", "host"])
 
+const isBlank = (text: string, at: number): boolean => {
+  const code = text.charCodeAt(at)
+  return code === 0x20 || code === 0x09
+}
+
+/** Only spaces and tabs are no part of a value: `trim` would take others away that another reader sees. */
+const trimmed = (text: string): string => {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text, start)) start++
+  while (end > start && isBlank(text, end - 1)) end--
+  return text.slice(start, end)
+}
+
 /** The lines behind the first. */
 const fieldsOf = (lines: ReadonlyArray<string>) => {
   const headers: Record<string, string> = Object.create(null)
@@ -37,7 +51,7 @@ const fieldsOf = (lines: ReadonlyArray<string>) => {
     const said = line.slice(colon + 1)
     if (!value.test(said)) throw malformed("a header with control characters")
     const key = line.slice(0, colon).toLowerCase()
-    const text = said.trim()
+    const text = trimmed(said)
     const before = headers[key]
     if (before !== undefined && single.has(key)) throw malformed(`${key} said twice`)
     if (key === "set-cookie") cookies.push(text)
@@ -48,7 +62,7 @@ const fieldsOf = (lines: ReadonlyArray<string>) => {
 
 /** Whether a connection is for another message; those of HTTP/1.0 are only where it is said. */
 const isKept = (headers: Head["headers"], isOld: boolean): boolean => {
-  const said = (headers["connection"] ?? "").toLowerCase().split(",").map((token) => token.trim())
+  const said = (headers["connection"] ?? "").toLowerCase().split(",").map(trimmed)
   return isOld ? said.includes("keep-alive") : !said.includes("close")
 }
 

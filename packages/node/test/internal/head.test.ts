@@ -74,6 +74,11 @@ describe("head", () => {
     assert.throws(() => whole(text), /malformed/)
   })
 
+  it("takes spaces and tabs off a value, and nothing else", () => {
+    const found = whole("HTTP/1.1 200 OK\r\na:\t  b\t c \t\r\nd: \xa0e\xa0\r\nf: \t \r\n\r\n")
+    assert.deepStrictEqual(found?.headers, { a: "b\t c", d: "\xa0e\xa0", f: "" })
+  })
+
   it("keeps to its limit, however the head is cut, interim replies counted in", () => {
     const fits = `HTTP/1.1 200 OK\r\na: ${"x".repeat(Head.limit - 24)}\r\n\r\n`
     assert.strictEqual(fits.length, Head.limit)
