@@ -16,6 +16,14 @@ type Headers = Readonly<Record<string, string>>
 /** With what all replies say. */
 const said = (headers: Headers): Headers => ({ ...headers, "docker-distribution-api-version": "registry/2.0" })
 
+/** With what is said of what others have pushed: whatever type it says it has, a browser runs nothing of it. */
+const inert = (headers: Headers): Headers => ({
+  ...headers,
+  "docker-distribution-api-version": "registry/2.0",
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "sandbox; default-src 'none'"
+})
+
 export const failure = (
   status: number,
   code: ErrorBody.Code,
@@ -31,10 +39,11 @@ export const failure = (
 export const json = (body: unknown, headers: Headers = {}): Reply =>
   HttpServerResponse.jsonUnsafe(body, { headers: said(headers) })
 
+/** Bytes that somebody has pushed. */
 export const bytes = (body: Uint8Array, contentType: string, headers: Headers): Reply =>
-  HttpServerResponse.uint8Array(body, { contentType, headers: said(headers) })
+  HttpServerResponse.uint8Array(body, { contentType, headers: inert(headers) })
 
-/** Bytes that are as many as is said. */
+/** Bytes that somebody has pushed, as many as is said. */
 export const stream = (
   status: number,
   body: Stream.Stream<Uint8Array, unknown>,
@@ -45,7 +54,7 @@ export const stream = (
     status,
     contentType: "application/octet-stream",
     contentLength,
-    headers: said(headers)
+    headers: inert(headers)
   })
 
 /** The code that fits a status best. */

@@ -99,6 +99,21 @@ describe("manifests", () => {
       assert.deepStrictEqual([got.text, got.headers["content-type"]], ["<anything/>", "application/xml"])
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
+  it.effect("gives what was pushed as a web page so that no browser runs it", () =>
+    Effect.gen(function*() {
+      yield* put("/v2/a/manifests/page", "<script>fetch('/v2/_catalog')</script>", "text/html")
+      const blob = yield* pushBlob("a", "<script></script>")
+      for (const path of ["manifests/page", `blobs/${blob}`]) {
+        for (const headers of [{}, { range: "bytes=0-3" }]) {
+          const got = yield* send("GET", `/v2/a/${path}`, { headers })
+          assert.strictEqual(got.headers["x-content-type-options"], "nosniff")
+          assert.strictEqual(got.headers["content-security-policy"], "sandbox; default-src 'none'")
+        }
+      }
+      // What is the registry's own needs none of it.
+      assert.isUndefined((yield* send("GET", "/v2/")).headers["content-security-policy"])
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
   it.effect("SRV-12: refuses a manifest before what it names", () =>
     Effect.gen(function*() {
       const noConfig = yield* put("/v2/a/manifests/1", Registry.manifest())
