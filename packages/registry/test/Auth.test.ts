@@ -185,6 +185,32 @@ describe("Auth", () => {
         assert.strictEqual(yield* mount("&from=private", both), 201)
       }).pipe(Effect.provide(MemoryStorage.layer)))
 
+    it.effect("asks the policy once for each thing, and for nothing that is no repository", () =>
+      Effect.gen(function*() {
+        const asked: Array<string> = []
+        const send = yield* guarded({
+          allow: (_, repository, action) => {
+            asked.push(`${repository}:${action}`)
+            return true
+          }
+        })
+        const names = [
+          "a",
+          "a",
+          `${"b/".repeat(127)}b`,
+          `${"c/".repeat(127)}cd`,
+          "-".repeat(5000),
+          "../a",
+          "A",
+          "d:e",
+          ""
+        ]
+        const scopes = names.map((name) => `repository:${name}:pull,pull`)
+        const { status } = yield* send("GET", `/token?scope=${scopes.join("&scope=")}`, { headers: ann })
+        assert.strictEqual(status, 200)
+        assert.deepStrictEqual(asked, ["a:pull", `${"b/".repeat(127)}b:pull`])
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+
     it.effect("lets anybody pull where that is wanted, and do nothing else", () =>
       Effect.gen(function*() {
         yield* pushBlob("a", "x")

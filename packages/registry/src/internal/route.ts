@@ -43,7 +43,9 @@ export const target = (url: string): Target => {
 
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
-const isName = (text: string): boolean => text.length <= 255 && text.split("/").every((part) => component.test(part))
+/** Whether it is the name of a repository; short, and read in a time that is no matter. */
+export const isName = (text: string): boolean =>
+  text.length <= 255 && text.split("/").every((part) => component.test(part))
 
 export const parse = (path: string): Route => {
   if (path === "/v2/" || path === "/v2") return { _tag: "Ping" }

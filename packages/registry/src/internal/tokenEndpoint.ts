@@ -33,7 +33,7 @@ const issue = Effect.fnUntraced(function*(
     })
   }
   const now = yield* Clock.currentTimeMillis
-  const grants = Tokens.scopes(form.getAll("scope")).filter((grant) =>
+  const grants = [...Tokens.scopes(form.getAll("scope"))].filter((grant) =>
     grant.startsWith("registry:")
       ? user.name !== undefined
       : Tokens.read(grant, (repository, action) => allow(user.name, repository, action))

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { Action } from "../Access.ts"
+import { isName } from "./route.ts"
 
 export interface Grant {
   /**
@@ -21,16 +22,18 @@ const most = 100_000
 
 const actions = new Set<string>(["pull", "push", "delete"])
 
-/** One action each, of `repository:a/b:pull,push other`. */
-export const scopes = (texts: ReadonlyArray<string>): ReadonlyArray<string> =>
-  texts.flatMap((text) => text.split(" ")).slice(0, 100).flatMap((scope) => {
-    if (scope === "registry:catalog:*") return [scope]
-    const colon = scope.lastIndexOf(":")
-    if (!scope.startsWith("repository:") || colon < 11) return []
-    const asked = scope.slice(colon + 1)
-    return (asked === "*" ? [...actions] : asked.split(",").filter((action) => actions.has(action)))
-      .map((action) => `${scope.slice(0, colon)}:${action}`)
-  })
+/** One action each, of `repository:a/b:pull,push other`. What can be no repository is left out, as a registry may do. */
+export const scopes = (texts: ReadonlyArray<string>): ReadonlySet<string> =>
+  new Set(
+    texts.flatMap((text) => text.split(" ")).slice(0, 100).flatMap((scope) => {
+      if (scope === "registry:catalog:*") return [scope]
+      const colon = scope.lastIndexOf(":")
+      if (!scope.startsWith("repository:") || !isName(scope.slice("repository:".length, colon))) return []
+      const asked = scope.slice(colon + 1)
+      return (asked === "*" ? [...actions] : asked.split(",").filter((action) => actions.has(action)))
+        .map((action) => `${scope.slice(0, colon)}:${action}`)
+    })
+  )
 
 /** The repository and the action of one of `scopes`. */
 export const read = <A>(grant: string, use: (repository: string, action: Action) => A): A => {
