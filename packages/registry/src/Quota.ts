@@ -48,6 +48,8 @@ export const limit = Effect.fnUntraced(function*(
   // In the order in which they were last used, so the first expires first.
   const uploads = new Map<string, { size: number; readonly touched: number }>()
   let spooled = 0
+  // Those that are being opened: they count from when they are asked for, however long that takes.
+  let opening = 0
 
   const forget = (id: string) =>
     Effect.contextWith((context: Context.Context<never>) => {
@@ -82,12 +84,17 @@ export const limit = Effect.fnUntraced(function*(
   return {
     ...storage,
     createUpload: (repository, algorithm) =>
-      Effect.andThen(expire, () =>
-        uploads.size >= many
-          ? Effect.fail(busy)
-          : spooled >= most
-          ? Effect.fail(full)
-          : Effect.tap(storage.createUpload(repository, algorithm), touch)),
+      Effect.andThen(expire, () => {
+        if (uploads.size + opening >= many) return Effect.fail(busy)
+        if (spooled >= most) return Effect.fail(full)
+        opening++
+        return storage.createUpload(repository, algorithm).pipe(
+          Effect.tap(touch),
+          Effect.ensuring(Effect.sync(() => void opening--)),
+          // Whoever goes away leaves none behind that nobody has counted.
+          Effect.uninterruptible
+        )
+      }),
     upload: (repository, id) => Effect.tap(storage.upload(repository, id), touch),
     append: <E>(repository: string, id: string, at: number, bytes: Stream.Stream<Uint8Array, E>) => {
       let size = at

@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as Quota from "../src/Quota.ts"
-import { Storage } from "../src/Storage.ts"
+import { Storage, StorageError } from "../src/Storage.ts"
 import { digestOf, encode, openUpload, pushBlob, send } from "./registry.ts"
 
 const limited = (options: Quota.Options) =>
   Effect.provideServiceEffect(Storage, Effect.flatMap(MemoryStorage.make, (storage) => Quota.limit(storage, options)))
+
+const failed = new StorageError({ reason: "Failed", detail: "the disk" })
 
 describe("Quota", () => {
   it.effect("A57: has so many uploads open, and says when to come back", () =>
@@ -24,6 +28,36 @@ describe("Quota", () => {
       assert.strictEqual((yield* send("PUT", `${second}?digest=${digestOf("x")}`, { body: encode("x") })).status, 201)
       assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 202)
     }).pipe(limited({ uploads: 2 })))
+
+  it.effect("A57: has no more uploads open though they are asked for at once, and takes back what failed", () =>
+    Effect.gen(function*() {
+      const storage = yield* MemoryStorage.make
+      const opened = yield* Latch.make()
+      let works = false
+      const slow: Storage["Service"] = {
+        ...storage,
+        createUpload: (repository, algorithm) =>
+          Effect.andThen(
+            opened.await,
+            Effect.suspend(() => works ? storage.createUpload(repository, algorithm) : Effect.fail(failed))
+          )
+      }
+      const post = send("POST", "/v2/a/blobs/uploads/").pipe(
+        Effect.provideService(Storage, yield* Quota.limit(slow, { uploads: 2 }))
+      )
+      const all = Effect.gen(function*() {
+        yield* opened.close
+        const posts = yield* Effect.forEach(
+          Array.from({ length: 5 }),
+          () => Effect.forkChild(post, { startImmediately: true })
+        )
+        yield* opened.open
+        return (yield* Effect.forEach(posts, Fiber.join)).map(({ status }) => status)
+      })
+      assert.deepStrictEqual(yield* all, [500, 500, 429, 429, 429])
+      works = true
+      assert.deepStrictEqual(yield* all, [202, 202, 429, 429, 429])
+    }))
 
   it.effect("A57: forgets a thousand that were abandoned, and none that goes on", () =>
     Effect.gen(function*() {
