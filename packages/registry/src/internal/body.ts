@@ -53,8 +53,7 @@ const counted = (
   const { minimumRate, patience } = Context.get(context, Settings)
   const clock = Context.get(context, Clock.Clock)
   const watch = Context.get(context, Watching)
-  const { "content-length": said, "transfer-encoding": coding } = request.headers
-  const length = coding === undefined && said !== undefined ? Number(said) : undefined
+  const length = lengthOf(request)
   const most = Duration.toMillis(Duration.fromInputUnsafe(patience))
   const patient = Effect.timeoutOrElse(pull, { duration: most, orElse: () => Effect.fail(slow) })
   let start = 0
@@ -82,6 +81,12 @@ const counted = (
     start = clock.currentTimeMillisUnsafe()
     return size === length ? ending : waiting
   })
+}
+
+/** How many bytes are said to come; nothing where that is not known before. */
+export const lengthOf = ({ headers }: HttpServerRequest.HttpServerRequest): number | undefined => {
+  const { "content-length": said, "transfer-encoding": coding } = headers
+  return coding === undefined && said !== undefined ? Number(said) : undefined
 }
 
 /** Whether there is none. */

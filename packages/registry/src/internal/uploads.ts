@@ -109,9 +109,10 @@ export const resume = (
       case "DELETE":
         return Effect.as(storage.cancel(repository, id), Reply.empty(204))
       case "PATCH": {
-        if (startOf(request, upload) !== upload.size) return Effect.succeed(outOfOrder(repository, upload))
-        const length = request.headers["content-length"]
-        if (length !== undefined && Number(length) < settings.chunkMinLength) {
+        const wrong = misplaced(request, repository, upload)
+        if (wrong !== undefined) return Effect.succeed(wrong)
+        const length = Body.lengthOf(request)
+        if (length !== undefined && length < settings.chunkMinLength) {
           const least = settings.chunkMinLength
           return Effect.succeed(Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${least} bytes`))
         }
@@ -121,7 +122,8 @@ export const resume = (
         )
       }
       case "PUT": {
-        if (startOf(request, upload) !== upload.size) return Effect.succeed(outOfOrder(repository, upload))
+        const wrong = misplaced(request, repository, upload)
+        if (wrong !== undefined) return Effect.succeed(wrong)
         const text = query.get("digest")
         return text === null
           ? Effect.succeed(Reply.failure(400, "DIGEST_INVALID", "the digest is missing"))
@@ -148,12 +150,23 @@ const finish = (
     : Effect.andThen(storage.append(repository, upload.id, upload.size, Body.stream(request)), commit)
 }
 
-/** Where the bytes of a request begin: what it says, or right after what is there (Docker's streamed PATCH). */
-const startOf = (request: HttpServerRequest.HttpServerRequest, upload: Upload): number => {
+/**
+ * What is wrong with the bytes that a request says it brings: that they do not go on where the upload ends, or are not as many.
+ * Docker's streamed PATCH says nothing of them.
+ */
+const misplaced = (
+  request: HttpServerRequest.HttpServerRequest,
+  repository: string,
+  upload: Upload
+): Reply.Reply | undefined => {
   const header = request.headers["content-range"]
-  if (header === undefined) return upload.size
-  const match = /^(?:bytes[ =])?(\d{1,16})-\d{1,16}(?:\/.*)?$/.exec(header)
-  return match === null ? -1 : Number(match[1])
+  if (header === undefined) return undefined
+  const [, start, end] = /^(?:bytes[ =])?(\d{1,16})-(\d{1,16})(?:\/.*)?$/.exec(header) ?? []
+  if (start === undefined || Number(start) !== upload.size) return outOfOrder(repository, upload)
+  const length = Body.lengthOf(request)
+  return length === undefined || Number(end) - Number(start) + 1 === length
+    ? undefined
+    : Reply.failure(400, "SIZE_INVALID", `the body has ${length} bytes, which is not what its range says`)
 }
 
 const outOfOrder = (repository: string, upload: Upload) =>

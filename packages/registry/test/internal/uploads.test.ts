@@ -100,6 +100,20 @@ describe("uploads", () => {
       assert.strictEqual((yield* final("6-10")).status, 201)
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
+  it.effect("refuses bytes that are not as many as their range says, and goes on after that", () =>
+    Effect.gen(function*() {
+      const location = yield* openUpload("a")
+      yield* patch(location, "hello ", "0-5")
+      for (const range of ["6-9", "6-11", "6-5", "6-0", "bytes 6-9/11"]) {
+        const answer = yield* patch(location, "world", range)
+        assert.deepStrictEqual([answer.status, answer.codes], [400, ["SIZE_INVALID"]], range)
+      }
+      const final = (range: string) =>
+        send("PUT", `${location}?digest=${digest}`, { body: encode("world"), headers: { "content-range": range } })
+      assert.strictEqual((yield* final("6-11")).status, 400)
+      assert.strictEqual((yield* final("bytes 6-10/11")).status, 201)
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
   it.effect("SRV-23: takes a stream without a range, and another after it", () =>
     Effect.gen(function*() {
       const location = yield* openUpload("a")
