@@ -176,6 +176,19 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           assert.deepStrictEqual(yield* storage.manifest("a", tag("2")), Option.none())
         }).pipe(Effect.provide(layer)))
 
+      it.effect("takes every tag, as long as tags may be", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          const tags = ["A".repeat(127) + "a", "A".repeat(128), "_".repeat(128), "a".repeat(128)].sort()
+          yield* put("one", tags)
+          assert.deepStrictEqual(yield* storage.tags("a"), Option.some(tags))
+          for (const name of tags) {
+            assert.deepStrictEqual(yield* storage.manifest("a", tag(name)), Option.some(stored("one")))
+            assert.isTrue(yield* storage.deleteManifest("a", tag(name)))
+          }
+          assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
+        }).pipe(Effect.provide(layer)))
+
       it.effect("moves a tag", () =>
         Effect.gen(function*() {
           const storage = yield* Storage

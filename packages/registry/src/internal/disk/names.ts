@@ -5,8 +5,13 @@ import * as Digest from "@effect-oci/name/Digest"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 
-/** No two names have the same file, and none leads out of its folder. */
-export const encode = (name: string): string =>
+/** As many characters as file systems take. */
+const longest = 255
+
+const swapped = (name: string): string =>
+  name.replace(/[A-Za-z]/g, (char) => char < "a" ? char.toLowerCase() : char.toUpperCase())
+
+const escape = (name: string): string =>
   name === "" ? "%" : name.replace(/[^a-z0-9._-]|^\./g, (char) =>
     char === "/"
       ? "+"
@@ -14,9 +19,8 @@ export const encode = (name: string): string =>
       ? `~${char.toLowerCase()}`
       : `%${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** The names of files; what something else has put among them is none. */
-export const decode = (file: string): Option.Option<string> => {
-  const name = file === "%" ? "" : file.replace(
+const unescape = (file: string): string =>
+  file === "%" ? "" : file.replace(
     /\+|~([a-z])|%([0-9a-f]{4})/g,
     (_, upper: string | undefined, code: string | undefined) =>
       upper !== undefined
@@ -25,6 +29,17 @@ export const decode = (file: string): Option.Option<string> => {
         ? String.fromCharCode(parseInt(code, 16))
         : "/"
   )
+
+/** No two names have the same file, and none leads out of its folder. */
+export const encode = (name: string): string => {
+  const file = escape(name)
+  // A tag of nothing but capitals may be too long by one: there they are what needs no escape.
+  return file.length <= longest ? file : `=${escape(swapped(name))}`
+}
+
+/** The names of files; what something else has put among them is none. */
+export const decode = (file: string): Option.Option<string> => {
+  const name = file.startsWith("=") ? swapped(unescape(file.slice(1))) : unescape(file)
   return encode(name) === file ? Option.some(name) : Option.none()
 }
 

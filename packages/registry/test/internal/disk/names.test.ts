@@ -29,6 +29,26 @@ describe("names", () => {
     assert.deepStrictEqual(Names.decode(file), Option.some(name))
   })
 
+  it("are short enough for every tag and repository", () => {
+    const longest = [
+      "A".repeat(128),
+      `a${"A".repeat(127)}`,
+      `_${"Z".repeat(127)}`,
+      "a".repeat(128),
+      `${"a/".repeat(127)}a`
+    ]
+    const files = longest.map(Names.encode)
+    for (const [at, file] of files.entries()) {
+      assert.isAtMost(file.length, 255)
+      assert.strictEqual(file, file.toLowerCase())
+      assert.deepStrictEqual(Names.decode(file), Option.some(longest[at]))
+    }
+    assert.strictEqual(new Set(files).size, longest.length)
+    for (const file of ["=", "=a", "=%", "==", `=${"~a".repeat(100)}`]) {
+      assert.isTrue(Option.isNone(Names.decode(file)), file)
+    }
+  })
+
   it.prop("are not made of what something else put there", [Schema.String], ([file]) => {
     const name = Names.decode(file)
     if (Option.isSome(name)) assert.strictEqual(Names.encode(name.value), file)
