@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Growing from "@effect-oci/spec/Growing"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ContentError, Invalid } from "./ContentError.ts"
@@ -28,7 +29,7 @@ export const collect = (options: { readonly location: string; readonly limit?: n
 ): Effect.Effect<Uint8Array, E | ContentError, R> =>
   Effect.suspend(() => {
     const limit = options.limit ?? documentLimit
-    const document = make()
+    const document = Growing.make()
     return Stream.runForEachArray(self, (chunks) => {
       for (const chunk of chunks) {
         if (document.size + chunk.length > limit) {
@@ -40,34 +41,11 @@ export const collect = (options: { readonly location: string; readonly limit?: n
             })
           )
         }
-        add(document, chunk)
+        Growing.add(document, chunk)
       }
       return Effect.void
-    }).pipe(Effect.map(() => whole(document)))
+    }).pipe(Effect.map(() => Growing.whole(document)))
   })
-
-/** A document that grows: the first `size` bytes, and room for more. */
-interface Growing {
-  bytes: Uint8Array
-  size: number
-}
-
-const make = (): Growing => ({ bytes: new Uint8Array(0), size: 0 })
-
-/** Copies: a chunk belongs to its producer after this pull. */
-const add = (self: Growing, chunk: Uint8Array): void => {
-  const size = self.size + chunk.length
-  if (size > self.bytes.length) {
-    // Most documents come in one chunk, and take just that; others at least double, however small the chunks are.
-    const grown = new Uint8Array(self.size === 0 ? size : Math.max(1024, size, 2 * self.size))
-    grown.set(self.bytes.subarray(0, self.size))
-    self.bytes = grown
-  }
-  self.bytes.set(chunk, self.size)
-  self.size = size
-}
-
-const whole = ({ bytes, size }: Growing): Uint8Array => bytes.length === size ? bytes : bytes.slice(0, size)
 
 /**
  * A stream whose chunks are whoever's who pulls them, from one whose chunks are valid until the next is pulled.

@@ -2,6 +2,7 @@
 export * as Descriptor from "./Descriptor.ts"
 export * as Document from "./Document.ts"
 export * as ErrorBody from "./ErrorBody.ts"
+export * as Growing from "./Growing.ts"
 export * as ImageConfig from "./ImageConfig.ts"
 export * as Json from "./Json.ts"
 export * as MediaType from "./MediaType.ts"

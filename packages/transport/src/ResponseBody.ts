@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Growing from "@effect-oci/spec/Growing"
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -173,28 +174,20 @@ export const bytes = (
   Effect.suspend(() => {
     const all = whole(response)
     if (all !== undefined && all.length <= limit) return Effect.succeed(all)
-    const parts: Array<Uint8Array> = []
-    let size = 0
+    const document = Growing.make()
     return Stream.runForEachArray(stream(response), (chunks) => {
       for (const chunk of chunks) {
-        // A copy, which `slice` of a Node buffer is not.
-        parts.push(new Uint8Array(chunk))
-        size += chunk.length
+        if (document.size + chunk.length > limit) {
+          return Effect.fail(Failure.make(
+            response.request.method,
+            response.request.url,
+            new ContentMismatch({ detail: `the reply is larger than the limit of ${limit} bytes` })
+          ))
+        }
+        Growing.add(document, chunk)
       }
-      return size <= limit ? Effect.void : Effect.fail(Failure.make(
-        response.request.method,
-        response.request.url,
-        new ContentMismatch({ detail: `the reply is larger than the limit of ${limit} bytes` })
-      ))
-    }).pipe(Effect.map(() => {
-      const all = new Uint8Array(size)
-      let at = 0
-      for (const part of parts) {
-        all.set(part, at)
-        at += part.length
-      }
-      return all
-    }))
+      return Effect.void
+    }).pipe(Effect.map(() => Growing.whole(document)))
   })
 
 /**
