@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
@@ -191,8 +192,14 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
     move,
     tryMove,
 
-    /** Writes files and moves them to their places, in this order; they are there for good when it is done. */
-    put: (entries: ReadonlyArray<readonly [file: string, bytes: Uint8Array]>): Effect.Effect<void, StorageError> =>
+    /**
+     * Writes files and moves them to their places, in this order; they are there for good when it is done. `around` is what
+     * the moves are done in.
+     */
+    put: (
+      entries: ReadonlyArray<readonly [file: string, bytes: Uint8Array]>,
+      around: (moves: Effect.Effect<void, StorageError>) => Effect.Effect<void, StorageError> = identity
+    ): Effect.Effect<void, StorageError> =>
       Effect.suspend(() => {
         const staged: Array<string> = []
         const folders = new Set(entries.map(([file]) => path.dirname(file)))
@@ -201,7 +208,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
           ([, bytes], at) => Effect.map(stage(bytes), (file) => void (staged[at] = file)),
           { concurrency: 4, discard: true }
         ).pipe(
-          Effect.andThen(Effect.forEach(entries, ([file], at) => move(staged[at]!, file), { discard: true })),
+          Effect.andThen(around(Effect.forEach(entries, ([file], at) => move(staged[at]!, file), { discard: true }))),
           Effect.andThen(Effect.forEach(folders, sync, { concurrency: 4, discard: true })),
           Effect.onError(() => Effect.forEach(staged, (file) => Effect.ignore(fs.remove(file, { force: true })))),
           Effect.uninterruptible

@@ -11,15 +11,20 @@ import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
 import * as Json from "@effect-oci/spec/Json"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Storage, StorageError, Stored } from "../../Storage.ts"
 import type { Files } from "./files.ts"
+import * as Locks from "./locks.ts"
 import * as Names from "./names.ts"
 
 interface Record extends Stored {
   readonly subject: Option.Option<Digest.Digest>
 }
+
+/** Whether there was something. */
+type Removal = Effect.Effect<boolean, StorageError>
 
 const encode = (text: string) => new TextEncoder().encode(text)
 
@@ -49,6 +54,8 @@ export type Manifests = ReturnType<typeof make>
 
 export const make = (files: Files, start: Hasher.Start) => {
   const { path, root } = files
+  // By repository: what reads a tag before it changes something is done by one at a time.
+  const locks = Locks.make()
 
   const folderOf = (repository: string, kind: "manifests" | "tags" | "referrers") =>
     path.join(root, "repositories", Names.encode(repository), kind)
@@ -78,10 +85,32 @@ export const make = (files: Files, start: Hasher.Start) => {
   })
 
   /** Removes a file that is there for good until then. */
-  const remove = Effect.fnUntraced(function*(file: string) {
-    const removed = yield* files.remove(file)
+  const remove = Effect.fnUntraced(function*(file: string, around: (removal: Removal) => Removal = identity) {
+    const removed = yield* around(files.remove(file))
     if (removed) yield* files.sync(path.dirname(file))
     return removed
+  })
+
+  const untag = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
+    const all = Option.getOrElse(yield* tags(repository), () => [])
+    yield* Effect.forEach(
+      all,
+      (tag) =>
+        Effect.flatMap(
+          target(repository, tag),
+          (found) => Option.contains(found, digest) ? remove(tagOf(repository, tag)) : Effect.void
+        ),
+      { concurrency: 16, discard: true }
+    )
+  })
+
+  const removeAll = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
+    const found = yield* record(repository, digest)
+    yield* untag(repository, digest)
+    if (Option.isSome(found) && Option.isSome(found.value.subject)) {
+      yield* remove(path.join(referrersOf(repository, found.value.subject.value), Names.ofDigest(digest)))
+    }
+    return yield* remove(manifestOf(repository, digest))
   })
 
   return {
@@ -130,30 +159,15 @@ export const make = (files: Files, start: Hasher.Start) => {
         ),
         // Last, for they make all the rest known.
         ...tags.map((tag) => [tagOf(repository, tag), encode(digest)] as const)
-      ])
+      ], locks.hold(repository))
     },
 
-    remove: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
-      if (!Digest.isDigest(identifier)) return yield* remove(tagOf(repository, identifier))
-      const found = yield* record(repository, identifier)
-      const all = Option.getOrElse(yield* tags(repository), () => [])
-      yield* Effect.forEach(
-        all,
-        (tag) =>
-          Effect.flatMap(
-            target(repository, tag),
-            (digest) => Option.contains(digest, identifier) ? remove(tagOf(repository, tag)) : Effect.void
-          ),
-        {
-          concurrency: 16,
-          discard: true
-        }
-      )
-      if (Option.isSome(found) && Option.isSome(found.value.subject)) {
-        yield* remove(path.join(referrersOf(repository, found.value.subject.value), Names.ofDigest(identifier)))
-      }
-      return yield* remove(manifestOf(repository, identifier))
-    }, Effect.uninterruptible),
+    remove: (repository: string, identifier: Tag.Tag | Digest.Digest): Removal =>
+      Effect.uninterruptible(
+        Digest.isDigest(identifier)
+          ? locks.hold(repository)(removeAll(repository, identifier))
+          : remove(tagOf(repository, identifier), locks.hold(repository))
+      ),
 
     referrers: Effect.fnUntraced(function*(repository: string, subject: Digest.Digest) {
       const folder = referrersOf(repository, subject)

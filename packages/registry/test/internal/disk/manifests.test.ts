@@ -1,0 +1,48 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as DiskStorage from "../../../src/DiskStorage.ts"
+import type { StorageError } from "../../../src/Storage.ts"
+import { folder, latest, putTagged, run, type Service, stored } from "../../disk.ts"
+import { digestOf } from "../../registry.ts"
+
+/** A folder with a tag, of a manifest that is deleted; `other` is done just before the first file of `kind` goes. */
+const deleteWhile = Effect.fnUntraced(function*(
+  kind: "tags" | "manifests",
+  other: (storage: Service, path: string) => Effect.Effect<unknown, StorageError, FileSystem.FileSystem>
+) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* folder
+  const reached = yield* Deferred.make<void>()
+  const go = yield* Deferred.make<void>()
+  const pause = Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(go))
+  const storage = yield* Effect.provideService(DiskStorage.make(path, { durable: false }), FileSystem.FileSystem, {
+    ...fs,
+    remove: (file, options) => {
+      const remove = fs.remove(file, options)
+      return file.includes(`/a/${kind}/`) ? Effect.andThen(pause, remove) : remove
+    }
+  })
+  yield* putTagged(storage, "one")
+  const deleting = yield* Effect.forkChild(storage.deleteManifest("a", digestOf("one")))
+  yield* Deferred.await(reached)
+  const changing = yield* Effect.forkChild(other(storage, path))
+  // It is done, or has had time for many times the steps that it has, and so waits for the other one.
+  for (let i = 0; i < 200 && changing.pollUnsafe() === undefined; i++) yield* fs.exists(path)
+  yield* Deferred.succeed(go, undefined)
+  assert.isTrue(yield* Fiber.join(deleting))
+  yield* Fiber.join(changing)
+  return storage
+})
+
+describe("manifests on disk", () => {
+  it.effect("keep a tag that is moved while what it pointed to is deleted", () =>
+    run(Effect.gen(function*() {
+      const storage = yield* deleteWhile("tags", (storage) => putTagged(storage, "two"))
+      assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
+      assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
+    })))
+})
