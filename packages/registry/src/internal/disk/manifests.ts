@@ -91,26 +91,33 @@ export const make = (files: Files, start: Hasher.Start) => {
     return removed
   })
 
-  const untag = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
+  const untag = Effect.fnUntraced(function*(
+    repository: string,
+    digest: Digest.Digest,
+    goes: Effect.Effect<boolean, StorageError> = Effect.succeed(true)
+  ) {
     const all = Option.getOrElse(yield* tags(repository), () => [])
     yield* Effect.forEach(
       all,
-      (tag) =>
-        Effect.flatMap(
-          target(repository, tag),
-          (found) => Option.contains(found, digest) ? remove(tagOf(repository, tag)) : Effect.void
-        ),
+      Effect.fnUntraced(function*(tag) {
+        if (!Option.contains(yield* target(repository, tag), digest) || !(yield* goes)) return
+        yield* remove(tagOf(repository, tag))
+      }),
       { concurrency: 16, discard: true }
     )
   })
 
   const removeAll = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
+    const file = manifestOf(repository, digest)
     const found = yield* record(repository, digest)
     yield* untag(repository, digest)
     if (Option.isSome(found) && Option.isSome(found.value.subject)) {
       yield* remove(path.join(referrersOf(repository, found.value.subject.value), Names.ofDigest(digest)))
     }
-    return yield* remove(manifestOf(repository, digest))
+    const removed = yield* remove(file)
+    // Another process may have tagged it meanwhile, or put it once more.
+    if (removed) yield* untag(repository, digest, Effect.map(files.info(file), (info) => info === undefined))
+    return removed
   })
 
   return {

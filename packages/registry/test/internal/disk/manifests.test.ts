@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
 import * as DiskStorage from "../../../src/DiskStorage.ts"
 import type { StorageError } from "../../../src/Storage.ts"
 import { folder, latest, putTagged, run, type Service, stored } from "../../disk.ts"
@@ -12,7 +13,7 @@ import { digestOf } from "../../registry.ts"
 /** A folder with a tag, of a manifest that is deleted; `other` is done just before the first file of `kind` goes. */
 const deleteWhile = Effect.fnUntraced(function*(
   kind: "tags" | "manifests",
-  other: (storage: Service, path: string) => Effect.Effect<unknown, StorageError, FileSystem.FileSystem>
+  other: (storage: Service, path: string) => Effect.Effect<unknown, StorageError, FileSystem.FileSystem | Path.Path>
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* folder
@@ -43,6 +44,22 @@ describe("manifests on disk", () => {
     run(Effect.gen(function*() {
       const storage = yield* deleteWhile("tags", (storage) => putTagged(storage, "two"))
       assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
+      assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
+    })))
+  it.effect("have no tag that points nowhere when one is tagged while it is deleted", () =>
+    run(Effect.gen(function*() {
+      const storage = yield* deleteWhile("manifests", (storage) => putTagged(storage, "one"))
+      assert.deepStrictEqual(yield* storage.tags("a"), Option.some([latest]))
+      assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("one")))
+    })))
+
+  it.effect("have none either when it is another process that tags it", () =>
+    run(Effect.gen(function*() {
+      const other = Effect.fnUntraced(function*(_: Service, path: string) {
+        yield* putTagged(yield* DiskStorage.make(path), "one")
+      })
+      const storage = yield* deleteWhile("manifests", other)
+      assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
 })
