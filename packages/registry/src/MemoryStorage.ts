@@ -92,6 +92,11 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     // A tag has no colon and a digest always has, so neither is found as the other.
     repository?.tags.get(identifier) ?? identifier as Digest.Digest
 
+  const stored = (repository: string, identifier: Tag.Tag | Digest.Digest) => {
+    const state = repositories.get(repository)
+    return Option.fromUndefinedOr(state?.manifests.get(digestOf(state, identifier)))
+  }
+
   return Storage.of({
     repositories: Effect.sync(() => [...repositories.keys()].sort(compare)),
     blobs: (repository) => Effect.sync(() => [...(repositories.get(repository)?.blobs ?? [])].sort(compare)),
@@ -173,13 +178,13 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       }),
     cancel: (repository, id) => Effect.map(uploadOf(repository, id), () => void uploads.delete(id)),
 
-    manifest: (repository, identifier) =>
+    manifest: (repository, identifier) => Effect.sync(() => stored(repository, identifier)),
+    putManifest: (repository, manifest, { condition, subject, tags }) =>
       Effect.sync(() => {
-        const state = repositories.get(repository)
-        return Option.fromUndefinedOr(state?.manifests.get(digestOf(state, identifier)))
-      }),
-    putManifest: (repository, manifest, { subject, tags }) =>
-      Effect.sync(() => {
+        if (condition !== undefined) {
+          const now = stored(repository, condition.identifier)
+          if (!condition.holds(Option.map(now, ({ digest }) => digest))) return false
+        }
         const state = open(repository)
         state.manifests.set(manifest.digest, manifest)
         for (const tag of tags) state.tags.set(tag, manifest.digest)
@@ -188,6 +193,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
           referrers.set(manifest.digest, subject.value.referrer)
           state.referrers.set(subject.value.digest, referrers)
         }
+        return true
       }),
     deleteManifest: (repository, identifier) =>
       Effect.sync(() => {

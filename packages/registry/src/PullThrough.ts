@@ -174,6 +174,17 @@ export const make = Effect.fnUntraced(function*(
     return Option.some(note(repository, stored))
   })
 
+  const putManifest: Storage["Service"]["putManifest"] = Effect.fnUntraced(function*(repository, stored, options) {
+    const { condition } = options
+    if (condition === undefined || Option.isNone(yield* sourceOf(repository))) {
+      return yield* storage.putManifest(repository, stored, options)
+    }
+    // The source says what is there, not what is kept of it.
+    const now = yield* manifest(repository, condition.identifier)
+    if (!condition.holds(Option.map(now, ({ digest }) => digest))) return false
+    return yield* storage.putManifest(repository, stored, { ...options, condition: undefined })
+  })
+
   const isKept = Effect.fnUntraced(function*({ descriptor: { digest }, repositories }: Named) {
     for (const repository of repositories) if (Option.isSome(yield* storage.blobSize(repository, digest))) return true
     return (yield* storage.findBlob(digest)).length > 0
@@ -269,6 +280,7 @@ export const make = Effect.fnUntraced(function*(
   return {
     ...storage,
     manifest,
+    putManifest,
     tags,
     readBlob,
     blobSize: (repository, digest) =>

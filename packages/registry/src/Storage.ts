@@ -26,6 +26,20 @@ export interface Stored {
 }
 
 /**
+ * What has to hold for a manifest to be put.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export interface Condition {
+  readonly identifier: Tag.Tag | Digest.Digest
+  /**
+   * Whether it holds, by the digest of the manifest that there is under the identifier.
+   */
+  readonly holds: (now: Option.Option<Digest.Digest>) => boolean
+}
+
+/**
  * An upload that has not been completed.
  *
  * @category models
@@ -144,14 +158,18 @@ export class Storage extends Context.Service<Storage, {
     repository: string,
     identifier: Tag.Tag | Digest.Digest
   ) => Effect.Effect<Option.Option<Stored>, StorageError>
+  /**
+   * Whether it was put: not if its condition does not hold. No other change of this process comes between the two.
+   */
   readonly putManifest: (
     repository: string,
     manifest: Stored,
     options: {
       readonly tags: ReadonlyArray<Tag.Tag>
       readonly subject: Option.Option<{ readonly digest: Digest.Digest; readonly referrer: Descriptor.Descriptor }>
+      readonly condition?: Condition | undefined
     }
-  ) => Effect.Effect<void, StorageError>
+  ) => Effect.Effect<boolean, StorageError>
   /**
    * Whether there was one. By digest, its tags go with it.
    */

@@ -15,8 +15,8 @@ import * as FakeImage from "../src/FakeImage.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as PullThrough from "../src/PullThrough.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
-import { Storage } from "../src/Storage.ts"
-import { sendTo } from "./registry.ts"
+import { type Condition, Storage } from "../src/Storage.ts"
+import { digestOf, sendTo } from "./registry.ts"
 
 const failure = (reason: Reason) => new ContentError({ operation: "read", location: "up.test/a", reason })
 
@@ -280,6 +280,24 @@ describe("PullThrough", () => {
       assert.deepStrictEqual(yield* Fiber.join(waiting), ["1"])
       answer = Stream.make("back")
       assert.deepStrictEqual(yield* list(), ["back"])
+    }))
+
+  it.effect("puts a manifest on the condition that holds at the source, and of its own where there is none", () =>
+    Effect.gen(function*() {
+      const { image, storage } = yield* proxied()
+      const bytes = new TextEncoder().encode("{}")
+      const stored = { digest: digestOf(bytes), mediaType: "application/json", bytes }
+      const put = (repository: string, tag: string, holds: Condition["holds"]) => {
+        const identifier = Tag.parseUnsafe(tag)
+        const condition = { identifier, holds }
+        return storage.putManifest(repository, stored, { tags: [identifier], subject: Option.none(), condition })
+      }
+      assert.isFalse(yield* put("a", "1", Option.isNone))
+      assert.isTrue(yield* put("a", "1", Option.contains(image.root.digest)))
+      assert.isTrue(yield* put("a", "2", Option.isNone))
+      assert.isTrue(yield* put("b", "1", Option.isNone))
+      assert.isFalse(yield* put("b", "1", Option.isNone))
+      assert.isTrue(yield* put("b", "1", Option.contains(stored.digest)))
     }))
 
   it.effect("waits for no client, and keeps nothing from a slow one", () =>

@@ -213,6 +213,52 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           assert.deepStrictEqual(yield* storage.tags("b"), Option.none())
         }).pipe(Effect.provide(layer)))
 
+      it.effect("puts one of those that are there only if nothing else is, however many come at once", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          for (const round of [1, 2, 3]) {
+            const name = tag(`t${round}`)
+            const texts = ["one", "two", "three", "four"].map((text) => `${text} ${round}`)
+            const wasPut = yield* Effect.forEach(texts, (text) =>
+              storage.putManifest("a", stored(text), {
+                tags: [name],
+                subject: Option.none(),
+                condition: { identifier: name, holds: Option.isNone }
+              }), { concurrency: 4 })
+            assert.strictEqual(wasPut.filter(Boolean).length, 1)
+            const there = yield* Effect.forEach(texts, (text) =>
+              Effect.map(storage.manifest("a", digestOf(text)), Option.isSome))
+            assert.deepStrictEqual(there, wasPut)
+            assert.deepStrictEqual(
+              yield* storage.manifest("a", name),
+              Option.some(stored(texts[wasPut.indexOf(true)]!))
+            )
+          }
+        }).pipe(Effect.provide(layer)))
+
+      it.effect("puts a manifest by what is there under a tag or digest", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          yield* put("one", ["1"])
+          for (const identifier of [tag("1"), digestOf("one"), tag("2"), digestOf("two")]) {
+            const seen: Array<Option.Option<string>> = []
+            const condition = {
+              identifier,
+              holds: (now: Option.Option<string>) => {
+                seen.push(now)
+                return false
+              }
+            }
+            const options = { tags: [tag("1")], subject: Option.none(), condition }
+            assert.isFalse(yield* storage.putManifest("a", stored("two"), options))
+            assert.deepStrictEqual(seen, [
+              identifier === "1" || identifier === digestOf("one") ? Option.some(digestOf("one")) : Option.none()
+            ])
+          }
+          assert.deepStrictEqual(yield* storage.manifest("a", tag("1")), Option.some(stored("one")))
+          assert.deepStrictEqual(yield* storage.manifest("a", digestOf("two")), Option.none())
+        }).pipe(Effect.provide(layer)))
+
       it.effect("knows what refers to a subject, until that is deleted", () =>
         Effect.gen(function*() {
           const storage = yield* Storage
@@ -220,7 +266,8 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           yield* put("sbom", [], "image")
           const digests = Effect.map(
             storage.referrers("a", digestOf("image")),
-            (all) => all.map(({ digest }) => digest)
+            (all) =>
+              all.map(({ digest }) => digest)
           )
           assert.deepStrictEqual(yield* digests, [digestOf("sbom")])
           assert.deepStrictEqual(yield* storage.referrers("b", digestOf("image")), [])

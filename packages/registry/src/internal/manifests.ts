@@ -14,7 +14,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Settings } from "../Settings.ts"
-import { Storage, type StorageError, type Stored } from "../Storage.ts"
+import { type Condition, Storage, type StorageError, type Stored } from "../Storage.ts"
 import * as Body from "./body.ts"
 import * as Reply from "./reply.ts"
 
@@ -72,15 +72,12 @@ const put = Effect.fnUntraced(function*(
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }
   const subject = subjectOf(document, digest)
-  const now = Option.match(yield* storage.manifest(repository, identifier), {
-    onNone: () => undefined,
-    onSome: (stored) => `"${stored.digest}"`
-  })
-  if (!meets(request.headers, now)) return Reply.failure(412, "DENIED", "the manifest is another one by now")
-  yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
+  const isPut = yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
     tags: tags.flatMap((tag) => Result.isSuccess(tag) ? [tag.success] : []),
-    subject
+    subject,
+    condition: conditionOf(request.headers, identifier)
   })
+  if (!isPut) return Reply.failure(412, "DENIED", "the manifest is another one by now")
   const headers = {
     location: `/v2/${repository}/manifests/${digest}`,
     "docker-content-digest": digest,
@@ -91,12 +88,21 @@ const put = Effect.fnUntraced(function*(
   return accepted.length === 0 ? response : HttpServerResponse.setHeader(response, "oci-tag", accepted.join(", "))
 })
 
-/** Whether what is there is what the client has seen (RFC 9110, section 13). */
-const meets = (headers: Readonly<Record<string, string | undefined>>, now: string | undefined): boolean => {
-  const among = (list: string | undefined) =>
-    now !== undefined && list !== undefined &&
-    list.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === now)
-  return (headers["if-match"] === undefined || among(headers["if-match"])) && !among(headers["if-none-match"])
+/** That what is there is what the client has seen, if it says so (RFC 9110, section 13). */
+const conditionOf = (
+  { "if-match": match, "if-none-match": noneMatch }: Readonly<Record<string, string | undefined>>,
+  identifier: Tag.Tag | Digest.Digest
+): Condition | undefined => {
+  if (match === undefined && noneMatch === undefined) return undefined
+  const among = (list: string, now: Digest.Digest) =>
+    list.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === `"${now}"`)
+  return {
+    identifier,
+    holds: Option.match({
+      onNone: () => match === undefined,
+      onSome: (now) => (match === undefined || among(match, now)) && (noneMatch === undefined || !among(noneMatch, now))
+    })
+  }
 }
 
 /** What the manifest names and the repository has not. Foreign layers are elsewhere by design. */

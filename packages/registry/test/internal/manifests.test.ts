@@ -1,14 +1,22 @@
 import * as MediaType from "@effect-oci/spec/MediaType"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as DiskStorage from "../../src/DiskStorage.ts"
 import * as MemoryStorage from "../../src/MemoryStorage.ts"
+import { folder } from "../disk.ts"
 import * as Registry from "../registry.ts"
 
 const { descriptor, digestOf, encode, having, pushBlob, pushManifest, send } = Registry
 
 const put = (path: string, text: string, contentType: string = MediaType.ociManifest) =>
   send("PUT", path, { body: encode(text), headers: { "content-type": contentType } })
+
+const onDisk = Layer.unwrap(Effect.map(folder, (path) => DiskStorage.layer(path, { durable: false }))).pipe(
+  Layer.provide(NodeServices.layer)
+)
 
 const subject = { mediaType: MediaType.ociManifest, digest: digestOf("absent"), size: 6 }
 
@@ -228,6 +236,22 @@ describe("manifests", () => {
       assert.strictEqual(yield* write(2, { "if-match": `"other", ${etag}` }), 201)
       assert.strictEqual(yield* write(3, { "if-match": etag }), 412)
     }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  it.effect("writes one of those that come at once and want to be the first", () =>
+    Effect.gen(function*() {
+      yield* pushBlob("a", "{}")
+      const statuses = yield* Effect.forEach([1, 2, 3, 4], (n) =>
+        Effect.map(
+          send("PUT", "/v2/a/manifests/1", {
+            body: encode(Registry.manifest({ annotations: { n: String(n) } })),
+            headers: { "content-type": MediaType.ociManifest, "if-none-match": "*" }
+          }),
+          ({ status }) => status
+        ), { concurrency: 4 })
+      assert.deepStrictEqual(statuses.toSorted(), [201, 412, 412, 412])
+      const { text } = yield* send("GET", "/v2/a/manifests/1")
+      assert.strictEqual(JSON.parse(text).annotations.n, String(statuses.indexOf(201) + 1))
+    }).pipe(Effect.provide(onDisk)))
 
   it.effect("does not say that it saw a subject where it lists no referrers", () =>
     Effect.gen(function*() {

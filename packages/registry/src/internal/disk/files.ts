@@ -193,24 +193,28 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
     tryMove,
 
     /**
-     * Writes files and moves them to their places, in this order; they are there for good when it is done. `around` is what
-     * the moves are done in.
+     * Writes files and moves them to their places, in this order; they are there for good when it is done. `gate` does the
+     * moves, or says that they are not to be done.
      */
     put: (
       entries: ReadonlyArray<readonly [file: string, bytes: Uint8Array]>,
-      around: (moves: Effect.Effect<void, StorageError>) => Effect.Effect<void, StorageError> = identity
-    ): Effect.Effect<void, StorageError> =>
+      gate: (moves: Effect.Effect<true, StorageError>) => Effect.Effect<boolean, StorageError> = identity
+    ): Effect.Effect<boolean, StorageError> =>
       Effect.suspend(() => {
         const staged: Array<string> = []
         const folders = new Set(entries.map(([file]) => path.dirname(file)))
+        const moves = Effect.forEach(entries, ([file], at) => move(staged[at]!, file), { discard: true })
+        const discard = Effect.suspend(() =>
+          Effect.forEach(staged, (file) => Effect.ignore(fs.remove(file, { force: true })), { discard: true })
+        )
         return Effect.forEach(
           entries,
           ([, bytes], at) => Effect.map(stage(bytes), (file) => void (staged[at] = file)),
           { concurrency: 4, discard: true }
         ).pipe(
-          Effect.andThen(around(Effect.forEach(entries, ([file], at) => move(staged[at]!, file), { discard: true }))),
-          Effect.andThen(Effect.forEach(folders, sync, { concurrency: 4, discard: true })),
-          Effect.onError(() => Effect.forEach(staged, (file) => Effect.ignore(fs.remove(file, { force: true })))),
+          Effect.andThen(gate(Effect.as(moves, true))),
+          Effect.tap((moved) => moved ? Effect.forEach(folders, sync, { concurrency: 4, discard: true }) : discard),
+          Effect.onError(() => discard),
           Effect.uninterruptible
         )
       }),

@@ -77,6 +77,14 @@ export const make = (files: Files, start: Hasher.Start) => {
       (bytes) => bytes === undefined ? Option.none() : fromBytes(start, digest, bytes)
     )
 
+  const get = Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
+    const digest = Digest.isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
+    return Option.isNone(digest) ? Option.none() : Option.map(
+      yield* record(repository, digest.value),
+      ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
+    )
+  })
+
   const tags = Effect.fnUntraced(function*(repository: string) {
     const all = yield* files.list(folderOf(repository, "tags"))
     if (all !== undefined) return Option.some(all.flatMap((file) => Option.toArray(Names.decode(file))).sort())
@@ -123,13 +131,7 @@ export const make = (files: Files, start: Hasher.Start) => {
   return {
     tags,
 
-    get: Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
-      const digest = Digest.isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
-      return Option.isNone(digest) ? Option.none() : Option.map(
-        yield* record(repository, digest.value),
-        ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
-      )
-    }),
+    get,
 
     /** All that the manifests of a repository name; nothing where one of them cannot be read or understood. */
     named: Effect.fnUntraced(function*(repository: string) {
@@ -153,8 +155,12 @@ export const make = (files: Files, start: Hasher.Start) => {
     put: (
       repository: string,
       manifest: Stored,
-      { subject, tags }: Parameters<Storage["Service"]["putManifest"]>[2]
+      { condition, subject, tags }: Parameters<Storage["Service"]["putManifest"]>[2]
     ) => {
+      const holds = condition === undefined ? Effect.succeed(true) : Effect.map(
+        get(repository, condition.identifier),
+        (now) => condition.holds(Option.map(now, ({ digest }) => digest))
+      )
       const { digest } = manifest
       return files.put([
         [manifestOf(repository, digest), toBytes(manifest, Option.getOrUndefined(subject)?.digest)],
@@ -166,7 +172,7 @@ export const make = (files: Files, start: Hasher.Start) => {
         ),
         // Last, for they make all the rest known.
         ...tags.map((tag) => [tagOf(repository, tag), encode(digest)] as const)
-      ], locks.hold(repository))
+      ], (moves) => locks.hold(repository)(Effect.flatMap(holds, (held) => held ? moves : Effect.succeed(false))))
     },
 
     remove: (repository: string, identifier: Tag.Tag | Digest.Digest): Removal =>

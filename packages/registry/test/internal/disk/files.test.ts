@@ -111,6 +111,15 @@ describe("files", () => {
         assert.isUndefined(yield* files.info(`${root}/second`))
       }))
 
+    it.effect("leaves nothing of files that were not to be put after all", () =>
+      Effect.gen(function*() {
+        const { files, fs, root } = yield* having(() => ({}))
+        const entries = [[`${root}/first`, new Uint8Array(1)], [`${root}/second`, new Uint8Array(1)]] as const
+        assert.isFalse(yield* files.put(entries, () => Effect.succeed(false)))
+        assert.deepStrictEqual(yield* fs.readDirectory(root), ["temporary"])
+        assert.deepStrictEqual(yield* fs.readDirectory(`${root}/temporary`), [])
+      }))
+
     it.effect("tells clients of no path", () =>
       Effect.gen(function*() {
         const { files, fs, root } = yield* having(() => ({}))
