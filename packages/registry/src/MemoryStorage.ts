@@ -209,8 +209,13 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       Effect.sync(() =>
         Option.map(Option.fromUndefinedOr(repositories.get(repository)), ({ tags }) => [...tags.keys()].sort(compare))
       ),
-    referrers: (repository, subject) =>
-      Effect.sync(() => [...(repositories.get(repository)?.referrers.get(subject)?.values() ?? [])]),
+    referrers: (repository, subject, after = "") =>
+      Stream.suspend(() => {
+        const all = [...(repositories.get(repository)?.referrers.get(subject)?.values() ?? [])]
+        return Stream.fromIterable(
+          all.filter(({ digest }) => digest > after).sort((a, b) => compare(a.digest, b.digest))
+        )
+      }),
 
     collect: Effect.asVoid(expire)
   })

@@ -181,10 +181,14 @@ export class Storage extends Context.Service<Storage, {
    * In the order of their characters; `None` where there is no such repository.
    */
   readonly tags: (repository: string) => Effect.Effect<Option.Option<ReadonlyArray<string>>, StorageError>
+  /**
+   * In the order of their digests, those after `after`; read as they are pulled.
+   */
   readonly referrers: (
     repository: string,
-    subject: Digest.Digest
-  ) => Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, StorageError>
+    subject: Digest.Digest,
+    after?: string | undefined
+  ) => Stream.Stream<Descriptor.Descriptor, StorageError>
 
   /**
    * Gives back the room of what nobody can reach any more: uploads that are too old, and content of no repository. What is

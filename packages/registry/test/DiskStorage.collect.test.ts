@@ -6,7 +6,21 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { TestClock } from "effect/testing"
 import * as DiskStorage from "../src/DiskStorage.ts"
-import { contentOf, digest, files, folder, latest, push, putTagged, read, realNow, run, stored, text } from "./disk.ts"
+import {
+  contentOf,
+  digest,
+  files,
+  folder,
+  latest,
+  push,
+  putTagged,
+  read,
+  realNow,
+  referrersOf,
+  run,
+  stored,
+  text
+} from "./disk.ts"
 import { digestOf, encode } from "./registry.ts"
 
 describe("DiskStorage", () => {
@@ -42,7 +56,7 @@ describe("DiskStorage", () => {
         yield* TestClock.setTime(yield* realNow)
         yield* TestClock.adjust("2 hours")
         yield* storage.collect
-        assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
+        assert.strictEqual((yield* referrersOf(storage, "a", digestOf("subject"))).length, 1)
         assert.deepStrictEqual(yield* storage.manifest("a", digestOf("sbom")), Option.some(stored("sbom")))
         assert.strictEqual(yield* read(storage, text), text)
       })))

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as DiskStorage from "../src/DiskStorage.ts"
 import { type Storage, StorageError, UploadLifetime } from "../src/Storage.ts"
+import { referrersOf } from "./disk.ts"
 import * as FailingDisk from "./failingDisk.ts"
 import { digestOf, encode } from "./registry.ts"
 
@@ -79,7 +80,7 @@ const check = Effect.fnUntraced(function*(storage: Service, done: Done, where: s
       assert.strictEqual(digestOf(manifest.bytes), manifest.digest, where)
       assert.strictEqual(manifest.mediaType, "application/json", where)
     }
-    for (const { digest } of yield* storage.referrers(repository, digestOf("subject"))) {
+    for (const { digest } of yield* referrersOf(storage, repository, digestOf("subject"))) {
       assert.isTrue(Option.isSome(yield* storage.manifest(repository, digest)), where)
     }
   }
@@ -94,7 +95,7 @@ const check = Effect.fnUntraced(function*(storage: Service, done: Done, where: s
   else if (done.has("two")) assert.isTrue(one && (tagged === digestOf("two") || tagged === undefined), where)
   else if (done.has("one")) {
     assert.isTrue(one && (tagged === digestOf("one") || tagged === digestOf("two")), where)
-    assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1, where)
+    assert.strictEqual((yield* referrersOf(storage, "a", digestOf("subject"))).length, 1, where)
   }
 })
 

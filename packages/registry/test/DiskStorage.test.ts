@@ -21,6 +21,7 @@ import {
   read,
   realNow,
   reasonOf,
+  referrersOf,
   run,
   stored,
   text
@@ -68,11 +69,11 @@ describe("DiskStorage", () => {
         assert.deepStrictEqual(yield* second.repositories, ["a", "a/b"])
         assert.deepStrictEqual(yield* second.manifest("a", latest), Option.some(stored("one")))
         assert.deepStrictEqual(yield* second.tags("a"), Option.some(["Latest"]))
-        assert.strictEqual((yield* second.referrers("a", digestOf("subject"))).length, 1)
+        assert.strictEqual((yield* referrersOf(second, "a", digestOf("subject"))).length, 1)
         assert.isTrue(yield* second.linkBlob("c", digest, "a/b"))
         assert.isTrue(yield* second.deleteManifest("a", digestOf("one")))
         assert.deepStrictEqual(yield* first.tags("a"), Option.some([]))
-        assert.deepStrictEqual(yield* first.referrers("a", digestOf("subject")), [])
+        assert.deepStrictEqual(yield* referrersOf(first, "a", digestOf("subject")), [])
       })))
 
     it.effect("is open to several at once, who lose nothing of each other", () =>
@@ -95,7 +96,7 @@ describe("DiskStorage", () => {
             })), { concurrency: 8 })
         const [one] = all
         assert.strictEqual(Option.getOrThrow(yield* one!.tags("a")).length, 41)
-        assert.strictEqual((yield* one!.referrers("a", digest)).length, 40)
+        assert.strictEqual((yield* referrersOf(one!, "a", digest)).length, 40)
         assert.match(new TextDecoder().decode(Option.getOrThrow(yield* one!.manifest("a", latest)).bytes), /^manifest/)
         assert.strictEqual(yield* read(one!, text), text)
         for (let i = 0; i < 8; i++) assert.strictEqual((yield* one!.blobs(`only/${i}`)).length, 5)
@@ -234,7 +235,7 @@ describe("DiskStorage", () => {
           assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.some(11))
           assert.strictEqual(yield* read(storage, text), text)
           assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("one")))
-          assert.strictEqual((yield* storage.referrers("a", digestOf("subject"))).length, 1)
+          assert.strictEqual((yield* referrersOf(storage, "a", digestOf("subject"))).length, 1)
         })
         yield* pushAll
         const all = yield* files(path)
@@ -245,7 +246,7 @@ describe("DiskStorage", () => {
             yield* fs.writeFile(`${path}/${name}`, (yield* fs.readFile(`${path}/${name}`)).subarray(0, length))
             const blob = yield* storage.blobSize("a", digest)
             const manifest = yield* storage.manifest("a", latest)
-            const referrers = yield* storage.referrers("a", digestOf("subject"))
+            const referrers = yield* referrersOf(storage, "a", digestOf("subject"))
             assert.strictEqual(
               [Option.isNone(blob), Option.isNone(manifest), referrers.length === 0].filter(Boolean).length,
               1,

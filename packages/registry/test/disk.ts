@@ -43,6 +43,9 @@ export const putTagged = (storage: Service, text: string) =>
     })
   })
 
+export const referrersOf = (storage: Service, repository: string, subject: Digest.Digest) =>
+  Stream.runCollect(storage.referrers(repository, subject))
+
 export const contentOf = (root: string, digest: Digest.Digest) =>
   `${root}/blobs/${Digest.algorithm(digest)}/${Digest.hex(digest)}`
 

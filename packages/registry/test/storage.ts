@@ -165,6 +165,9 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
         })
       })
 
+      const listed = <E>(referrers: Stream.Stream<{ readonly digest: string }, E>) =>
+        Stream.runCollect(Stream.map(referrers, ({ digest }) => digest))
+
       it.effect("finds a manifest by digest and by tag, in its repository", () =>
         Effect.gen(function*() {
           const storage = yield* Storage
@@ -264,15 +267,25 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           const storage = yield* Storage
           yield* put("sbom", [], "image")
           yield* put("sbom", [], "image")
-          const digests = Effect.map(
-            storage.referrers("a", digestOf("image")),
-            (all) =>
-              all.map(({ digest }) => digest)
-          )
+          const digests = listed(storage.referrers("a", digestOf("image")))
           assert.deepStrictEqual(yield* digests, [digestOf("sbom")])
-          assert.deepStrictEqual(yield* storage.referrers("b", digestOf("image")), [])
+          assert.deepStrictEqual(yield* listed(storage.referrers("b", digestOf("image"))), [])
           yield* storage.deleteManifest("a", digestOf("sbom"))
           assert.deepStrictEqual(yield* digests, [])
+        }).pipe(Effect.provide(layer)))
+
+      it.effect("gives what refers to a subject in order, from anywhere", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          const texts = Array.from({ length: 20 }, (_, i) =>
+            `sbom ${i}`)
+          for (const text of texts) yield* put(text, [], "image")
+          const all = texts.map((text) => digestOf(text)).sort()
+          const after = (last?: string) => listed(storage.referrers("a", digestOf("image"), last))
+          assert.deepStrictEqual(yield* after(), all)
+          assert.deepStrictEqual(yield* after(all[7]), all.slice(8))
+          assert.deepStrictEqual(yield* after(`${all[7]}0`), all.slice(8))
+          assert.deepStrictEqual(yield* after(all[19]), [])
         }).pipe(Effect.provide(layer)))
     })
   })

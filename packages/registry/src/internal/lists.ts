@@ -10,6 +10,7 @@ import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { Access } from "../Access.ts"
 import { Settings } from "../Settings.ts"
 import { Storage, type StorageError } from "../Storage.ts"
@@ -22,6 +23,16 @@ interface Page<A> {
   readonly headers: Record<string, string>
 }
 
+/** How many entries are wanted, and after which; nothing where that is no number. */
+const wantedOf = Effect.fnUntraced(function*(
+  query: URLSearchParams
+): Effect.fn.Return<{ readonly n: number; readonly last: string | null } | undefined> {
+  const { pageSize } = yield* Settings
+  const text = query.get("n")
+  if (text !== null && !/^\d{1,9}$/.test(text)) return undefined
+  return { n: Math.min(text === null ? pageSize : Number(text), pageSize), last: query.get("last") }
+})
+
 /** The entries after `last`, `n` of them at most and as many as fit in `room`, and a link to the rest. */
 const page = Effect.fnUntraced(function*<A>(
   path: string,
@@ -31,11 +42,9 @@ const page = Effect.fnUntraced(function*<A>(
   size: (item: A) => number = () => 0,
   room = 0
 ): Effect.fn.Return<Page<A> | undefined> {
-  const { pageSize } = yield* Settings
-  const text = query.get("n")
-  if (text !== null && !/^\d{1,9}$/.test(text)) return undefined
-  const n = Math.min(text === null ? pageSize : Number(text), pageSize)
-  const last = query.get("last")
+  const wanted = yield* wantedOf(query)
+  if (wanted === undefined) return undefined
+  const { last, n } = wanted
   const rest = last === null ? all : all.filter((item) => key(item) > last)
   let left = room
   const items = rest.slice(0, n).filter((item, at) => (left -= size(item)) >= 0 || at === 0)
@@ -73,6 +82,27 @@ export const catalog = Effect.fnUntraced(function*(
     : Reply.json({ repositories: found.items }, found.headers)
 })
 
+interface Referrer {
+  readonly descriptor: Descriptor.Descriptor
+  readonly size: number
+}
+
+const referrerOf = (descriptor: Descriptor.Descriptor): Referrer => ({
+  descriptor,
+  size: Json.format(Descriptor.toJson(descriptor)).length + 1
+})
+
+/** Until there are more than fit on a page. Of two at least, the page has one, whatever its size. */
+const isBeyond = (n: number, room: number) => {
+  let count = 0
+  let left = room
+  return ({ size }: Referrer) => {
+    count++
+    left -= size
+    return count > n || (left < 0 && count > 1)
+  }
+}
+
 export const referrers = Effect.fnUntraced(function*(
   repository: string,
   subject: Digest.Digest,
@@ -80,18 +110,32 @@ export const referrers = Effect.fnUntraced(function*(
 ): Return {
   const storage = yield* Storage
   const { manifestLimit } = yield* Settings
+  const wanted = yield* wantedOf(query)
+  if (wanted === undefined) return badCount
   const artifactType = query.get("artifactType")
-  const known = new Map((yield* tagged(repository, subject)).map((descriptor) => [descriptor.digest, descriptor]))
-  for (const descriptor of yield* storage.referrers(repository, subject)) known.set(descriptor.digest, descriptor)
-  const all = [...known.values()]
-    .filter((referrer) => artifactType === null || referrer.artifactType === artifactType)
-    .sort((a, b) => a.digest < b.digest ? -1 : 1)
   // The list is a manifest and no larger than one may be; what is around the descriptors has room in the rest.
-  const size = (referrer: Descriptor.Descriptor) => Json.format(Descriptor.toJson(referrer)).length + 1
+  const room = manifestLimit - 256
+  const isAsked = (referrer: Descriptor.Descriptor) => artifactType === null || referrer.artifactType === artifactType
+  const old = new Map((yield* tagged(repository, subject)).map((descriptor) => [descriptor.digest, descriptor]))
+  const stored = yield* storage.referrers(repository, subject, wanted.last ?? undefined).pipe(
+    Stream.filter((descriptor) => {
+      old.delete(descriptor.digest)
+      return isAsked(descriptor)
+    }),
+    Stream.map(referrerOf),
+    Stream.takeUntil(isBeyond(wanted.n, room)),
+    Stream.runCollect
+  )
+  const all = [...stored, ...[...old.values()].filter(isAsked).map(referrerOf)]
+    .sort((a, b) => a.descriptor.digest < b.descriptor.digest ? -1 : 1)
   const path = `/v2/${repository}/referrers/${subject}`
-  const found = yield* page(path, all, query, (referrer) => referrer.digest, size, manifestLimit - 256)
+  const found = yield* page(path, all, query, ({ descriptor }) => descriptor.digest, ({ size }) => size, room)
   if (found === undefined) return badCount
-  const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: found.items.map(Descriptor.toJson) }
+  const index = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociIndex,
+    manifests: found.items.map(({ descriptor }) => Descriptor.toJson(descriptor))
+  }
   return Reply.bytes(Json.format(index), MediaType.ociIndex, {
     ...found.headers,
     ...(artifactType === null ? {} : { "oci-filters-applied": "artifactType" })

@@ -173,6 +173,9 @@ describe("referrers", () => {
       const small = yield* follow(path, "manifests").pipe(having({ manifestLimit: 1000 }))
       assert.isAbove(small.length, 1)
       assert.deepStrictEqual(digests(small).flat(), all)
+      // Not even one fits, and each page has one all the same.
+      const single = yield* follow(path, "manifests").pipe(having({ manifestLimit: 257 }))
+      assert.deepStrictEqual(digests(single), all.map((digest) => [digest]))
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
   it.effect("SRV-39: lists one artifact type, and says that it did", () =>
@@ -198,6 +201,24 @@ describe("referrers", () => {
         digestOf(referrer(1))
       ])
     }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  it.effect("SRV-40: lists those on the page that is theirs", () =>
+    Effect.gen(function*() {
+      const texts = Array.from({ length: 12 }, (_, n) => referrer(n))
+      for (const text of texts.slice(0, 8)) yield* pushManifest("a", digestOf(text), text)
+      // Half of them are known from both.
+      const old = texts.slice(4).map((text) => ({
+        ...Registry.descriptor(text, MediaType.ociManifest),
+        artifactType: "application/x.sbom"
+      }))
+      yield* pushManifest("a", subject.digest.replace(":", "-"), Registry.index(old), MediaType.ociIndex)
+      const all = texts.map((text) => digestOf(text)).sort()
+      for (const query of ["", "&artifactType=application%2Fx.sbom"]) {
+        const pages = yield* follow(`${path}?n=5${query}`, "manifests")
+        const digests = pages.map((page) => page.map((entry) => (entry as { readonly digest: string }).digest))
+        assert.deepStrictEqual(digests, [all.slice(0, 5), all.slice(5, 10), all.slice(10)])
+      }
+    }).pipe(having({ sparse: true }), Effect.provide(MemoryStorage.layer)))
 
   it.effect("forgets a referrer that is deleted", () =>
     Effect.gen(function*() {

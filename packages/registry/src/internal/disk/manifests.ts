@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type { Storage, StorageError, Stored } from "../../Storage.ts"
 import type { Files } from "./files.ts"
 import * as Locks from "./locks.ts"
@@ -182,17 +183,26 @@ export const make = (files: Files, start: Hasher.Start) => {
           : remove(tagOf(repository, identifier), locks.hold(repository))
       ),
 
-    referrers: Effect.fnUntraced(function*(repository: string, subject: Digest.Digest) {
+    referrers: (repository: string, subject: Digest.Digest, after = "") => {
       const folder = referrersOf(repository, subject)
-      const digests = ((yield* files.list(folder)) ?? []).flatMap((file) => Option.toArray(Names.toDigest(file)))
-      const all = yield* Effect.forEach(digests.sort(Digest.Order), (digest) =>
-        Effect.gen(function*() {
-          const bytes = yield* files.read(path.join(folder, Names.ofDigest(digest)))
-          if (bytes === undefined || (yield* files.info(manifestOf(repository, digest))) === undefined) return []
-          const descriptor = Result.flatMap(Json.parse(bytes, "descriptor"), (json) => Descriptor.decode(json))
-          return Result.isSuccess(descriptor) ? [descriptor.success] : []
-        }), { concurrency: 16 })
-      return all.flat()
-    })
+      const digests = Effect.map(
+        files.list(folder),
+        (names = []) =>
+          names.flatMap((file) => Option.toArray(Names.toDigest(file))).filter((digest) => digest > after).sort(
+            Digest.Order
+          )
+      )
+      const read = Effect.fnUntraced(function*(digest: Digest.Digest) {
+        const bytes = yield* files.read(path.join(folder, Names.ofDigest(digest)))
+        if (bytes === undefined || (yield* files.info(manifestOf(repository, digest))) === undefined) return []
+        const descriptor = Result.flatMap(Json.parse(bytes, "descriptor"), (json) => Descriptor.decode(json))
+        return Result.isSuccess(descriptor) ? [descriptor.success] : []
+      })
+      return Stream.fromIterableEffect(digests).pipe(
+        // One may be as large as a manifest: few are ahead of whoever pulls.
+        Stream.mapEffect(read, { concurrency: 4 }),
+        Stream.flattenIterable
+      )
+    }
   }
 }

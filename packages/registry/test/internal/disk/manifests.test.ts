@@ -6,9 +6,10 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as DiskStorage from "../../../src/DiskStorage.ts"
-import type { StorageError } from "../../../src/Storage.ts"
+import * as RegistryServer from "../../../src/RegistryServer.ts"
+import { Storage, type StorageError } from "../../../src/Storage.ts"
 import { folder, latest, putTagged, run, type Service, stored } from "../../disk.ts"
-import { digestOf } from "../../registry.ts"
+import { digestOf, sendTo } from "../../registry.ts"
 
 /** A folder with a tag, of a manifest that is deleted; `other` is done just before the first file of `kind` goes. */
 const deleteWhile = Effect.fnUntraced(function*(
@@ -61,5 +62,29 @@ describe("manifests on disk", () => {
       const storage = yield* deleteWhile("manifests", other)
       assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
+    })))
+  it.effect("are read for one page of what refers to another, and not for all pages", () =>
+    run(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      let count = 0
+      const storage = yield* Effect.provideService(DiskStorage.make(yield* folder), FileSystem.FileSystem, {
+        ...fs,
+        readFile: (file) => Effect.suspend(() => (count += Number(file.includes("/referrers/")), fs.readFile(file)))
+      })
+      for (let i = 0; i < 50; i++) yield* putTagged(storage, `sbom ${i}`)
+      const send = sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
+      let next: string | undefined = `/v2/a/referrers/${digestOf("subject")}?n=10`
+      const counts: Array<number> = []
+      const found: Array<string> = []
+      while (next !== undefined) {
+        count = 0
+        const answer: Effect.Success<ReturnType<typeof send>> = yield* send("GET", next)
+        found.push(...JSON.parse(answer.text).manifests.map((entry: { digest: string }) => entry.digest))
+        counts.push(count)
+        next = /^<([^>]+)>/.exec(answer.headers["link"] ?? "")?.[1]
+      }
+      assert.deepStrictEqual(found, Array.from({ length: 50 }, (_, i) => digestOf(`sbom ${i}`)).sort())
+      assert.strictEqual(counts.length, 5)
+      assert.isBelow(Math.max(...counts), 21)
     })))
 })
