@@ -20,6 +20,7 @@ export type Blobs = ReturnType<typeof make>
 export const make = (files: Files.Files, options: { readonly pruneAfter: number }) => {
   const { fs, path, root } = files
   const hints = Hints.make()
+  const room = Reading.room()
 
   const linksOf = (repository: string) => path.join(root, "repositories", Names.encode(repository), "blobs")
   const linkOf = (repository: string, digest: Digest.Digest, size: number) =>
@@ -73,7 +74,8 @@ export const make = (files: Files.Files, options: { readonly pruneAfter: number 
           () => fs.open(asideOf(digest), { flag: "r" })
         ),
         start,
-        end
+        end,
+        room
       ),
 
     /**

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Reading from "../../../src/internal/disk/reading.ts"
 import { Lending } from "../../../src/Storage.ts"
@@ -49,7 +51,7 @@ describe("reading", () => {
         for (const isLent of [false, true]) {
           const { open, state } = fileOf(content, most)
           const parts: Array<Uint8Array> = []
-          yield* Stream.runForEach(Reading.make(open, start, end), (chunk) =>
+          yield* Stream.runForEach(Reading.make(open, start, end, Reading.room()), (chunk) =>
             Effect.sync(() => parts.push(isLent ? chunk.slice() : chunk))).pipe(
               Effect.provideService(Lending, isLent)
             )
@@ -65,24 +67,52 @@ describe("reading", () => {
       for (const [isLent, count] of [[true, 2], [false, 4]] as const) {
         const buffers = new Set<ArrayBufferLike>()
         yield* Stream.runForEach(
-          Reading.make(fileOf(content).open, 0, content.length),
+          Reading.make(fileOf(content).open, 0, content.length, Reading.room()),
           ({ buffer }) => Effect.sync(() => buffers.add(buffer))
         ).pipe(Effect.provideService(Lending, isLent))
         assert.strictEqual(buffers.size, count)
       }
     }))
 
+  it.effect("has small buffers while the readings before it hold all the room, and large ones again when they are done", () =>
+    Effect.gen(function*() {
+      const room = Reading.room()
+      const reading = () => Reading.make(fileOf(content).open, 0, content.length, room)
+      const scope = yield* Scope.make()
+      const waiting = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () => Stream.toPull(reading()).pipe(Effect.tap((pull) => pull), Scope.provide(scope))
+      )
+      const late = yield* Effect.scoped(Effect.flatten(Stream.toPull(reading())))
+      assert.strictEqual(late[0].length, 64 * 1024)
+      const first = yield* waiting[0]!
+      assert.strictEqual(first[0].length, 512 * 1024)
+
+      const scopeOfSlow = yield* Scope.make()
+      const pull = yield* Scope.provide(scopeOfSlow)(Stream.toPull(reading()))
+      assert.strictEqual((yield* pull)[0].length, 64 * 1024)
+      yield* Scope.close(scope, Exit.void)
+      // One piece was ahead.
+      const sizes: Array<number> = []
+      for (let i = 0; i < 2; i++) sizes.push((yield* pull)[0].length)
+      assert.deepStrictEqual(sizes, [64 * 1024, 512 * 1024])
+      yield* Scope.close(scopeOfSlow, Exit.void)
+      assert.deepStrictEqual(room, Reading.room())
+    }).pipe(Effect.provideService(Lending, true)))
+
   it.effect("reads one piece ahead and no more, and closes the file when nobody reads on", () =>
     Effect.gen(function*() {
       const { open, state } = fileOf(content)
-      yield* Stream.runDrain(Stream.take(Reading.make(open, 0, content.length), 1))
+      yield* Stream.runDrain(Stream.take(Reading.make(open, 0, content.length, Reading.room()), 1))
       assert.isAtMost(state.reads, 2)
       assert.isFalse(state.isOpen)
     }))
 
   it.effect("fails where the file is shorter than was asked for", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Stream.runDrain(Reading.make(fileOf(content).open, 0, content.length + 1)))
+      const error = yield* Effect.flip(
+        Stream.runDrain(Reading.make(fileOf(content).open, 0, content.length + 1, Reading.room()))
+      )
       assert.strictEqual(error.message, "the blob is shorter than it was")
     }))
 })
