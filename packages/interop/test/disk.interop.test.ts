@@ -41,7 +41,10 @@ const verify = Effect.fnUntraced(function*(storage: Storage["Service"], known: S
     if (known.has(digest)) return
     known.add(digest)
     const hash = createHash("sha256")
-    yield* Stream.runForEach(storage.readBlob(digest, 0, size), (bytes) => Effect.sync(() => void hash.update(bytes)))
+    yield* Stream.runForEach(
+      storage.readBlob(repository, digest, 0, size),
+      (bytes) => Effect.sync(() => void hash.update(bytes))
+    )
     assert.strictEqual(`sha256:${hash.digest("hex")}`, digest)
   })
   for (const repository of yield* storage.repositories) {

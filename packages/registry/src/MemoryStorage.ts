@@ -107,7 +107,7 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
           : Option.none()
       ),
     findBlob: (digest) => Effect.sync(() => linked(digest)),
-    readBlob: (digest, start, end) =>
+    readBlob: (_, digest, start, end) =>
       Stream.suspend(() => {
         const spool = blobs.get(digest)
         // One block at a time, so that a reader who stops holds nothing.

@@ -59,19 +59,15 @@ export interface Options {
   readonly patience?: Duration.Input | undefined
 }
 
-interface Named {
-  readonly descriptor: Descriptor.Descriptor
-  readonly repositories: Set<string>
-}
-
 /** How much a client may be behind before it has to wait for the end and read what was kept. */
 const lead = 64
 
 /** As many entries as are worth their memory; the oldest go first. */
-const remember = <K, V>(map: Map<K, V>, key: K, value: V): V => {
+const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
+  // What is named again is new again.
+  map.delete(key)
   if (map.size >= 100_000) map.delete(map.keys().next().value!)
   map.set(key, value)
-  return value
 }
 
 /** More than any registry has, lest one goes on for ever. */
@@ -88,8 +84,8 @@ const upstream = (error: ContentError) => new StorageError({ reason: "Upstream",
  *
  * A tag is asked for each time, and when the source cannot say, neither can this: nothing old is given in its place. A
  * manifest is kept by its digest. A blob is had only if a manifest of its repository names it; its bytes go to the client
- * while they are kept, all but the last of them, which wait until the digest is known to hold. It is fetched once, however
- * many ask, as fast as the source gives it, and to its end, even if the client goes away.
+ * while they are kept, all but the last of them, which wait until the digest is known to hold. It comes from that repository's
+ * source, once, however many ask, as fast as the source gives it, and to its end, even if the client goes away.
  *
  * **Gotchas**
  *
@@ -106,17 +102,18 @@ export const make = Effect.fnUntraced(function*(
   const start = yield* Hasher.Hashing
   const forgotten = Duration.toMillis(Duration.fromInputUnsafe(missingFor))
   const missing = new Map<string, number>()
-  const named = new Map<Digest.Digest, Named>()
-  const downloads = new Map<Digest.Digest, Deferred.Deferred<void, StorageError>>()
+  const named = new Map<string, Descriptor.Descriptor>()
+  const downloads = new Map<string, Deferred.Deferred<void, StorageError>>()
+
+  // What one repository says of a digest is nothing to another.
+  const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
 
   /** Remembers what a manifest names. */
   const note = (repository: string, stored: Stored): Stored => {
     const document = Result.getOrElse(Document.parse(stored.bytes, stored.mediaType), () => undefined)
     for (const descriptor of document === undefined ? [] : Document.successors(document)) {
       if (MediaType.isDocument(descriptor.mediaType) || MediaType.isForeign(descriptor.mediaType)) continue
-      const { digest } = descriptor
-      const entry = named.get(digest) ?? remember(named, digest, { descriptor, repositories: new Set() })
-      entry.repositories.add(repository)
+      remember(named, keyOf(repository, descriptor.digest), descriptor)
     }
     return stored
   }
@@ -185,17 +182,16 @@ export const make = Effect.fnUntraced(function*(
     return yield* storage.putManifest(repository, stored, { ...options, condition: undefined })
   })
 
-  const isKept = Effect.fnUntraced(function*({ descriptor: { digest }, repositories }: Named) {
-    for (const repository of repositories) if (Option.isSome(yield* storage.blobSize(repository, digest))) return true
-    return (yield* storage.findBlob(digest)).length > 0
+  const isKept = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
+    return Option.isSome(yield* storage.blobSize(repository, digest)) || (yield* storage.findBlob(digest)).length > 0
   })
 
   /** Keeps a blob; tells `hear` of each piece, of the last once the digest holds. */
   const download = Effect.fnUntraced(function*(
-    { descriptor, repositories }: Named,
+    repository: string,
+    descriptor: Descriptor.Descriptor,
     hear: (chunk: Uint8Array) => void
   ) {
-    const [repository = ""] = repositories
     const source = yield* sourceOf(repository)
     if (Option.isNone(source)) return yield* new StorageError({ reason: "Upstream", detail: "there is no such source" })
     const upload = yield* storage.createUpload(repository, Digest.algorithm(descriptor.digest))
@@ -217,10 +213,10 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** Begins to keep a blob, and gives as much of it meanwhile as the client is fast enough to take. */
-  const begin = Effect.fnUntraced(function*(blob: Named) {
-    const { digest } = blob.descriptor
+  const begin = Effect.fnUntraced(function*(repository: string, descriptor: Descriptor.Descriptor) {
+    const key = keyOf(repository, descriptor.digest)
     const done = yield* Deferred.make<void, StorageError>()
-    downloads.set(digest, done)
+    downloads.set(key, done)
     const queue = yield* Queue.dropping<Uint8Array, Cause.Done>(lead)
     let behind = false
     const hear = (chunk: Uint8Array) => {
@@ -228,9 +224,9 @@ export const make = Effect.fnUntraced(function*(
       behind = true
       Queue.endUnsafe(queue)
     }
-    yield* download(blob, hear).pipe(
+    yield* download(repository, descriptor, hear).pipe(
       Effect.onExit((exit) => {
-        downloads.delete(digest)
+        downloads.delete(key)
         Queue.endUnsafe(queue)
         return Deferred.done(done, exit)
       }),
@@ -255,21 +251,25 @@ export const make = Effect.fnUntraced(function*(
   const tags: Storage["Service"]["tags"] = (repository) =>
     Effect.catch(Effect.asSome(Cache.get(listed, repository)), () => storage.tags(repository))
 
-  const readBlob: Storage["Service"]["readBlob"] = (digest, start, end) =>
+  const readBlob: Storage["Service"]["readBlob"] = (repository, digest, start, end) =>
     Stream.unwrap(Effect.gen(function*() {
-      const blob = named.get(digest)
-      if (blob === undefined || (yield* isKept(blob))) return storage.readBlob(digest, start, end)
-      const running = downloads.get(digest)
-      const { done, first } = running === undefined ? yield* begin(blob) : { done: running, first: Stream.empty }
+      const key = keyOf(repository, digest)
+      const descriptor = named.get(key)
+      const kept = storage.readBlob(repository, digest, start, end)
+      if (descriptor === undefined || (yield* isKept(repository, digest))) return kept
+      const running = downloads.get(key)
+      const { done, first } = running === undefined
+        ? yield* begin(repository, descriptor)
+        : { done: running, first: Stream.empty }
       let at = start
       const rest = Stream.unwrap(
         Effect.as(
           Deferred.await(done),
-          Stream.suspend(() => at === end ? Stream.empty : storage.readBlob(digest, at, end))
+          Stream.suspend(() => at === end ? Stream.empty : storage.readBlob(repository, digest, at, end))
         )
       )
       // A range waits until all is there.
-      if (start > 0 || end < blob.descriptor.size) return rest
+      if (start > 0 || end < descriptor.size) return rest
       const counted = Stream.mapArray(first, (chunks) => {
         for (const chunk of chunks) at += chunk.length
         return chunks
@@ -285,10 +285,8 @@ export const make = Effect.fnUntraced(function*(
     readBlob,
     blobSize: (repository, digest) =>
       Effect.map(storage.blobSize(repository, digest), (local) => {
-        const blob = named.get(digest)
-        return Option.isNone(local) && blob?.repositories.has(repository) === true
-          ? Option.some(blob.descriptor.size)
-          : local
+        const descriptor = named.get(keyOf(repository, digest))
+        return Option.isNone(local) && descriptor !== undefined ? Option.some(descriptor.size) : local
       })
   }
 })

@@ -114,9 +114,15 @@ export class Storage extends Context.Service<Storage, {
    */
   readonly findBlob: (digest: Digest.Digest) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /**
-   * The bytes from `start` up to, not with, `end`; under `Lending` a chunk may be valid until the next one is pulled only.
+   * The bytes from `start` up to, not with, `end`, of a blob that the repository has by `blobSize`; under `Lending` a chunk
+   * may be valid until the next one is pulled only.
    */
-  readonly readBlob: (digest: Digest.Digest, start: number, end: number) => Stream.Stream<Uint8Array, StorageError>
+  readonly readBlob: (
+    repository: string,
+    digest: Digest.Digest,
+    start: number,
+    end: number
+  ) => Stream.Stream<Uint8Array, StorageError>
   /**
    * Gives the repository a blob that `from` has; whether it has it.
    */

@@ -16,7 +16,7 @@ import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as PullThrough from "../src/PullThrough.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
 import { type Condition, Storage } from "../src/Storage.ts"
-import { digestOf, sendTo } from "./registry.ts"
+import { digestOf, encode, sendTo } from "./registry.ts"
 
 const failure = (reason: Reason) => new ContentError({ operation: "read", location: "up.test/a", reason })
 
@@ -52,6 +52,39 @@ const proxied = Effect.fnUntraced(function*(
     return Option.isSome(blob) || Option.isSome(manifest)
   })
   return { image, upstream, asked, storage, send, cached, layer: image.blobs[0]! }
+})
+
+/** `good` with an image, and `evil` with a manifest that names the same layer, of what size it likes. */
+const shared = Effect.fnUntraced(function*(size: (right: number) => number = (right) => right) {
+  const image = yield* FakeImage.image({ layers: 1, size: 200_000 })
+  const layer = image.blobs.find(({ descriptor }) => descriptor.mediaType.includes("layer"))!
+  const upstreams = { good: MemoryStore.make("up.test/good"), evil: MemoryStore.make("up.test/evil") }
+  for (const { bytes, descriptor } of [...image.blobs, ...image.manifests]) {
+    yield* upstreams.good.add(descriptor.mediaType, bytes)
+  }
+  yield* upstreams.good.tag(image.root, Tag.parseUnsafe("1"))
+  const manifest = JSON.parse(new TextDecoder().decode(image.manifests[0]!.bytes))
+  const layers = [{ ...layer.descriptor, size: size(layer.bytes.length) }]
+  const naming = yield* upstreams.evil.add(image.root.mediaType, encode(JSON.stringify({ ...manifest, layers })))
+  yield* upstreams.evil.tag(naming, Tag.parseUnsafe("1"))
+  const read = { good: 0, evil: 0 }
+  const sourceOf = (name: "good" | "evil"): Source => ({
+    ...upstreams[name],
+    fetch: (descriptor, offset) =>
+      Stream.tap(
+        upstreams[name].fetch(descriptor, offset),
+        (chunk) => Effect.sync(() => read[name] += descriptor.digest === layer.descriptor.digest ? chunk.length : 0)
+      )
+  })
+  const cache = yield* MemoryStorage.make
+  const storage = yield* PullThrough.make(cache, {
+    sourceOf: (repository) =>
+      Effect.succeed(repository === "good" || repository === "evil" ? Option.some(sourceOf(repository)) : Option.none())
+  })
+  const send = sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
+  const path = (repository: string) => `/v2/${repository}/blobs/${layer.descriptor.digest}`
+  const pull = (repository: string) => send("GET", `/v2/${repository}/manifests/1`)
+  return { cache, upstreams, layer, read, send, path, pull }
 })
 
 const get = (digest: string) => ["GET", `/v2/a/blobs/${digest}`] as const
@@ -145,6 +178,18 @@ describe("PullThrough", () => {
       assert.strictEqual((yield* send(...get(layer.descriptor.digest))).status, 200)
     }))
 
+  it.effect("gets a blob where the repository that is asked has it, whoever named it first, of whatever size", () =>
+    Effect.gen(function*() {
+      for (const size of [undefined, () => 5]) {
+        const { layer, path, pull, send } = yield* shared(size)
+        for (const name of ["evil", "good"]) yield* pull(name)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(send("GET", path("evil")))))
+        const head = yield* send("HEAD", path("good"))
+        assert.strictEqual(head.headers["content-length"], String(layer.bytes.length))
+        assert.deepStrictEqual((yield* send("GET", path("good"))).bytes, layer.bytes)
+      }
+    }))
+
   describe("A88: a lying upstream", () => {
     const wrong = (bytes: Uint8Array) => {
       const changed = bytes.slice()
@@ -221,7 +266,7 @@ describe("PullThrough", () => {
       let size = 0
       const client = yield* Effect.forkChild(
         Stream.runForEach(
-          storage.readBlob(descriptor.digest, 0, descriptor.size),
+          storage.readBlob("a", descriptor.digest, 0, descriptor.size),
           (chunk) => Effect.sync(() => size += chunk.length)
         )
       )
@@ -310,7 +355,7 @@ describe("PullThrough", () => {
       const { digest, size } = layer.descriptor
       const chunks: Array<Uint8Array> = []
       const client = yield* Effect.forkChild(
-        Stream.runForEach(Stream.rechunk(storage.readBlob(digest, 0, size), 1), (chunk) =>
+        Stream.runForEach(Stream.rechunk(storage.readBlob("a", digest, 0, size), 1), (chunk) =>
           Effect.as(Effect.sleep("1 minute"), chunks.push(chunk)))
       )
       // It takes its turns, but no time: the client has not had a minute yet.

@@ -19,12 +19,13 @@ export const handle = (
     ? Effect.map(storage.deleteBlob(repository, digest), (had) => had ? Reply.empty(202) : unknown(digest))
     : Effect.map(
       storage.blobSize(repository, digest),
-      (found) => Option.isNone(found) ? unknown(digest) : show(storage, request, digest, found.value)
+      (found) => Option.isNone(found) ? unknown(digest) : show(storage, request, repository, digest, found.value)
     )
 
 const show = (
   storage: Storage["Service"],
   request: HttpServerRequest.HttpServerRequest,
+  repository: string,
   digest: Digest.Digest,
   size: number
 ): Reply.Reply => {
@@ -35,9 +36,9 @@ const show = (
   if (range === "unsatisfiable") {
     return Reply.failure(416, "SIZE_INVALID", "the blob has no such bytes", { "content-range": `bytes */${size}` })
   }
-  if (range === undefined) return Reply.stream(200, storage.readBlob(digest, 0, size), size, headers)
+  if (range === undefined) return Reply.stream(200, storage.readBlob(repository, digest, 0, size), size, headers)
   const { end, start } = range
-  return Reply.stream(206, storage.readBlob(digest, start, end), end - start, {
+  return Reply.stream(206, storage.readBlob(repository, digest, start, end), end - start, {
     ...headers,
     "content-range": `bytes ${start}-${end - 1}/${size}`
   })

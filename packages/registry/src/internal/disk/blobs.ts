@@ -65,7 +65,7 @@ export const make = (files: Files.Files, options: { readonly pruneAfter: number 
     find: (digest: Digest.Digest) =>
       Effect.filter(hints.get(digest), (repository) => Effect.map(size(repository, digest), Option.isSome)),
 
-    read: (digest: Digest.Digest, start: number, end: number): Stream.Stream<Uint8Array, StorageError> =>
+    read: (_: string, digest: Digest.Digest, start: number, end: number): Stream.Stream<Uint8Array, StorageError> =>
       end <= start ? Stream.empty : Reading.make(
         Effect.catchReason(
           fs.open(contentOf(digest), { flag: "r" }),
