@@ -62,6 +62,9 @@ export interface Options {
 /** How much a client may be behind before it has to wait for the end and read what was kept. */
 const lead = 64
 
+/** How much of a blob a source has to show to be believed that it has it, in bytes. */
+const shown = 64 * 1024
+
 /** As many entries as are worth their memory; the oldest go first. */
 const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
   // What is named again is new again.
@@ -86,6 +89,7 @@ const upstream = (error: ContentError) => new StorageError({ reason: "Upstream",
  * manifest is kept by its digest. A blob is had only if a manifest of its repository names it; its bytes go to the client
  * while they are kept, all but the last of them, which wait until the digest is known to hold. It comes from that repository's
  * source, once, however many ask, as fast as the source gives it, and to its end, even if the client goes away.
+ * Where it is kept for another repository, no more of it is fetched than shows that this one's source has it as well.
  *
  * **Gotchas**
  *
@@ -182,9 +186,26 @@ export const make = Effect.fnUntraced(function*(
     return yield* storage.putManifest(repository, stored, { ...options, condition: undefined })
   })
 
-  const isKept = Effect.fnUntraced(function*(repository: string, digest: Digest.Digest) {
-    return Option.isSome(yield* storage.blobSize(repository, digest)) || (yield* storage.findBlob(digest)).length > 0
-  })
+  /**
+   * Links what is kept for another repository, once the source has shown the end of it: anybody may know the digest, and say
+   * that they have the rest.
+   */
+  const share = Effect.fnUntraced(function*(repository: string, descriptor: Descriptor.Descriptor, source: Source) {
+    const { digest, size } = descriptor
+    const at = size - shown
+    // A small one is as soon fetched.
+    if (at <= 0) return false
+    const others = yield* Effect.filter(
+      yield* storage.findBlob(digest),
+      (other) => Effect.map(storage.blobSize(other, digest), Option.contains(size))
+    )
+    if (others[0] === undefined) return false
+    const collect = Bytes.collect({ location: source.location, limit: shown })
+    const ours = yield* collect(storage.readBlob(others[0], digest, at, size))
+    const theirs = yield* collect(source.fetch(descriptor, at))
+    const isShown = theirs.length === shown && theirs.every((byte, i) => byte === ours[i])
+    return isShown && (yield* storage.linkBlob(repository, digest, others[0]))
+  }, Effect.orElseSucceed(() => false))
 
   /** Keeps a blob; tells `hear` of each piece, of the last once the digest holds. */
   const download = Effect.fnUntraced(function*(
@@ -194,6 +215,7 @@ export const make = Effect.fnUntraced(function*(
   ) {
     const source = yield* sourceOf(repository)
     if (Option.isNone(source)) return yield* new StorageError({ reason: "Upstream", detail: "there is no such source" })
+    if (yield* share(repository, descriptor, source.value)) return
     const upload = yield* storage.createUpload(repository, Digest.algorithm(descriptor.digest))
     let last: Uint8Array | undefined
     const heard = Stream.mapArray(source.value.fetch(descriptor), (chunks) => {
@@ -256,7 +278,7 @@ export const make = Effect.fnUntraced(function*(
       const key = keyOf(repository, digest)
       const descriptor = named.get(key)
       const kept = storage.readBlob(repository, digest, start, end)
-      if (descriptor === undefined || (yield* isKept(repository, digest))) return kept
+      if (descriptor === undefined || Option.isSome(yield* storage.blobSize(repository, digest))) return kept
       const running = downloads.get(key)
       const { done, first } = running === undefined
         ? yield* begin(repository, descriptor)

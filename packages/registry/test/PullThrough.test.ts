@@ -55,7 +55,7 @@ const proxied = Effect.fnUntraced(function*(
 })
 
 /** `good` with an image, and `evil` with a manifest that names the same layer, of what size it likes. */
-const shared = Effect.fnUntraced(function*(size: (right: number) => number = (right) => right) {
+const shared = Effect.fnUntraced(function*(size: (right: number) => number = (right) => right, lie?: Source["fetch"]) {
   const image = yield* FakeImage.image({ layers: 1, size: 200_000 })
   const layer = image.blobs.find(({ descriptor }) => descriptor.mediaType.includes("layer"))!
   const upstreams = { good: MemoryStore.make("up.test/good"), evil: MemoryStore.make("up.test/evil") }
@@ -70,11 +70,11 @@ const shared = Effect.fnUntraced(function*(size: (right: number) => number = (ri
   const read = { good: 0, evil: 0 }
   const sourceOf = (name: "good" | "evil"): Source => ({
     ...upstreams[name],
-    fetch: (descriptor, offset) =>
-      Stream.tap(
-        upstreams[name].fetch(descriptor, offset),
-        (chunk) => Effect.sync(() => read[name] += descriptor.digest === layer.descriptor.digest ? chunk.length : 0)
-      )
+    fetch: (descriptor, offset) => {
+      if (descriptor.digest !== layer.descriptor.digest) return upstreams[name].fetch(descriptor, offset)
+      const fetch = name === "evil" && lie !== undefined ? lie : upstreams[name].fetch
+      return Stream.tap(fetch(descriptor, offset), (chunk) => Effect.sync(() => read[name] += chunk.length))
+    }
   })
   const cache = yield* MemoryStorage.make
   const storage = yield* PullThrough.make(cache, {
@@ -188,6 +188,34 @@ describe("PullThrough", () => {
         assert.strictEqual(head.headers["content-length"], String(layer.bytes.length))
         assert.deepStrictEqual((yield* send("GET", path("good"))).bytes, layer.bytes)
       }
+    }))
+
+  it.effect("gives nothing that it keeps for one repository to another that only names it, or says that it has it", () =>
+    Effect.gen(function*() {
+      const zeros: Source["fetch"] = ({ size }, offset = 0) => Stream.succeed(new Uint8Array(size - offset))
+      for (const lie of [undefined, zeros]) {
+        const { cache, layer, path, pull, send } = yield* shared(undefined, lie)
+        yield* pull("good")
+        assert.deepStrictEqual((yield* send("GET", path("good"))).bytes, layer.bytes)
+        assert.strictEqual((yield* send("GET", path("evil"))).status, 404)
+        yield* pull("evil")
+        for (const range of ["bytes=0-", "bytes=10-19"]) {
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(send("GET", path("evil"), { headers: { range } }))))
+        }
+        assert.isTrue(Option.isNone(yield* cache.blobSize("evil", layer.descriptor.digest)))
+      }
+    }))
+
+  it.effect("fetches no blob for a second repository whose source shows that it has it", () =>
+    Effect.gen(function*() {
+      const { cache, layer, path, pull, read, send, upstreams } = yield* shared()
+      yield* upstreams.evil.add(layer.descriptor.mediaType, layer.bytes)
+      for (const name of ["good", "evil", "evil"]) {
+        yield* pull(name)
+        assert.deepStrictEqual((yield* send("GET", path(name))).bytes, layer.bytes)
+      }
+      assert.deepStrictEqual(read, { good: layer.bytes.length, evil: 64 * 1024 })
+      assert.isTrue(Option.isSome(yield* cache.blobSize("evil", layer.descriptor.digest)))
     }))
 
   describe("A88: a lying upstream", () => {
