@@ -235,7 +235,8 @@ export const cases: Readonly<Record<string, Case>> = {
     prepare: copy(platforms, 50)
   },
   "copy-5x20-50ms-light": {
-    title: "The same from and to our own registry in memory, which leaves the processors to the client",
+    title:
+      "Copy of 5 platforms of 20 small layers, 50 ms from registries that take little of the processors: ours, in memory",
     rounds: 5,
     tools: clients,
     prepare: copy(platforms, 50, Registries.light)
