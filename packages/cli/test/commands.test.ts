@@ -122,7 +122,7 @@ describe("commands", () => {
         const [attached] = yield* lines(
           "attach",
           "--artifact-type",
-          "application/sbom",
+          "application/vnd.acme_sbom",
           `${app}:1`,
           `${folder}/sbom.json`
         )

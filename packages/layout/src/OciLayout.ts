@@ -159,9 +159,15 @@ export const open = Effect.fn("OciLayout.open")(function*(
 
   /**
    * Whether content is there with all that it leads to. Children are written before their parents, but files are lost, and
-   * whoever pulls once more wants them back. What nobody keeps is not missed.
+   * whoever pulls once more wants them back. What nobody keeps is not missed, and what is named often is looked at once.
    */
-  const isWhole: OciLayout["exists"] = Effect.fnUntraced(function*(descriptor) {
+  const isWhole = Effect.fnUntraced(function*(
+    descriptor: Descriptor.Descriptor,
+    seen: Set<string>
+  ): Effect.fn.Return<boolean, ContentError> {
+    const key = `${descriptor.digest} ${descriptor.size} ${descriptor.mediaType}`
+    if (seen.has(key)) return true
+    seen.add(key)
     if (!Option.contains(yield* sizeOf(descriptor.digest), descriptor.size)) return false
     if (!Successors.hasSuccessors(descriptor.mediaType)) return true
     const members = yield* Effect.option(
@@ -172,7 +178,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
     )
     if (Option.isNone(members)) return false
     for (const member of members.value) {
-      if (!MediaType.isForeign(member.mediaType) && !(yield* isWhole(member))) return false
+      if (!MediaType.isForeign(member.mediaType) && !(yield* isWhole(member, seen))) return false
     }
     return true
   })
@@ -239,7 +245,7 @@ export const open = Effect.fn("OciLayout.open")(function*(
       return Result.isSuccess(document) ? { ...descriptor, mediaType: document.success.mediaType } : descriptor
     }),
     fetch,
-    exists: isWhole,
+    exists: (descriptor) => isWhole(descriptor, new Set()),
     push: (descriptor, body) =>
       Effect.as(
         files.write(

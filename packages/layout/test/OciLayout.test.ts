@@ -69,6 +69,24 @@ describe("OciLayout", () => {
         }))
     }
 
+    it.effect("looks once at what is named often, and no oftener in what is named by that", () =>
+      Effect.gen(function*() {
+        const layout = yield* OciLayout.make(yield* folder)
+        const store = MemoryStore.make()
+        let root = (yield* image).root
+        for (let depth = 0; depth < 6; depth++) {
+          root = yield* store.add(
+            MediaType.ociIndex,
+            json({ schemaVersion: 2, manifests: Array.from({ length: 1000 }, () => root) })
+          )
+          yield* layout.push(root, () => store.fetch(root))
+        }
+        assert.isFalse(yield* layout.exists(root))
+        const whole = yield* image
+        yield* Copy.copy(whole.store, layout, whole.root)
+        assert.isTrue(yield* layout.exists(root))
+      }))
+
     it.effect("removes what a run that was killed has left, but nothing that may still be written", () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem

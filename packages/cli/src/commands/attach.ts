@@ -12,11 +12,14 @@ import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
 
-const mediaType = /^[a-z0-9][a-z0-9.+-]*\/[a-z0-9][a-z0-9.+-]*$/i
+/** RFC 6838, section 4.2. */
+const name = "[a-z0-9][a-z0-9!#$&^_.+-]*"
+const mediaType = new RegExp(`^${name}/${name}$`, "i")
+const withType = new RegExp(`^(.+):(${name}/${name})$`, "i")
 
 /** `FILE[:MEDIATYPE]`: a media type has a slash, and a file's name has none behind its last colon. */
 const parse = (text: string): { readonly file: string; readonly mediaType: string } => {
-  const match = /^(.+):([a-z0-9][a-z0-9.+-]*\/[a-z0-9][a-z0-9.+-]*)$/i.exec(text)
+  const match = withType.exec(text)
   return match === null
     ? { file: text, mediaType: "application/octet-stream" }
     : { file: match[1]!, mediaType: match[2]! }
