@@ -32,13 +32,26 @@ export class PolicyError extends Schema.Error<PolicyError>("@effect-oci/registry
 
 const all: ReadonlyArray<Action> = ["pull", "push", "delete"]
 
-// Whoever writes the pattern owns the registry, and a repository's name is short: no expression is too slow.
+/** Whether a name is of a pattern, in a time that grows with the length of either, however many stars there are. */
 const matcher = (pattern: string): (repository: string) => boolean => {
-  const source = pattern.split(/(\*\*?)/).map((part) =>
-    part === "**" ? ".*" : part === "*" ? "[^/]*" : part.replace(/[^a-z0-9/_-]/g, "\\$&")
-  )
-  const expression = new RegExp(`^${source.join("")}$`)
-  return (repository) => expression.test(repository)
+  const parts = pattern.split(/(\*\*?)/)
+  return (repository) => {
+    // Where the parts so far may have ended.
+    let ends = new Set([0])
+    for (const part of parts) {
+      const next = new Set<number>()
+      if (part === "*" || part === "**") {
+        for (let at = 0; at <= repository.length; at++) {
+          const goesOn = next.has(at - 1) && (part === "**" || repository[at - 1] !== "/")
+          if (goesOn || ends.has(at)) next.add(at)
+        }
+      } else {
+        for (const at of ends) if (repository.startsWith(part, at)) next.add(at + part.length)
+      }
+      ends = next
+    }
+    return ends.has(repository.length)
+  }
 }
 
 const rule = (who: (user: string | undefined) => boolean, pattern: string, actions: ReadonlyArray<Action>): Policy => {

@@ -19,11 +19,19 @@ describe("Policy", () => {
       ["a.b", "a.b", true],
       ["*-x/y*", "a-x/yz", true],
       ["a|b", "a", false],
+      ["***", "a/b", true],
+      ["**/b*", "a/b/bc", true],
       ["", "a", false]
     ]
     for (const [pattern, repository, matches] of cases) {
       assert.strictEqual(Policy.anybody(pattern)("ann", repository, "pull"), matches, `${pattern} ${repository}`)
     }
+  })
+
+  // The expression that a pattern was once took for ever.
+  it("ends however many stars there are", () => {
+    assert.isFalse(Policy.anybody("**a".repeat(20))("ann", "b".repeat(255), "pull"))
+    assert.isFalse(Policy.anybody(`${"*a".repeat(20)}c`)("ann", "a".repeat(255), "pull"))
   })
 
   it("lets those it names do what it names", () => {

@@ -61,6 +61,7 @@ export const make = (fs: FileSystem.FileSystem, at: number, how: How): Failing =
         return options?.flag === "r" || options?.flag === "r+" ? opened : step("create", opened)
       },
       rename: (from, to) => step("rename", fs.rename(from, to)),
+      link: (from, to) => step("link", fs.link(from, to)),
       remove: (path, options) => step("remove", fs.remove(path, options)),
       makeDirectory: (path, options) => step("makeDirectory", fs.makeDirectory(path, options)),
       copyFile: (from, to) => step("copyFile", fs.copyFile(from, to), fs.writeFile(to, new Uint8Array(3))),

@@ -192,6 +192,13 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
     move,
     tryMove,
 
+    /** Moves a file back to where it was, unless there is another one by now. */
+    restore: (from: string, to: string): Effect.Effect<void, StorageError> =>
+      Effect.andThen(
+        attempt(Effect.catchReason(fs.link(from, to), "PlatformError", "AlreadyExists", () => Effect.void)),
+        remove(from)
+      ),
+
     /**
      * Writes files and moves them to their places, in this order; they are there for good when it is done. `gate` does the
      * moves, or says that they are not to be done.

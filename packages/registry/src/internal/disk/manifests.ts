@@ -66,11 +66,12 @@ export const make = (files: Files, start: Hasher.Start) => {
   const referrersOf = (repository: string, subject: Digest.Digest) =>
     path.join(folderOf(repository, "referrers"), Names.ofDigest(subject))
 
-  const target = (repository: string, tag: string) =>
-    Effect.map(files.read(tagOf(repository, tag)), (bytes) =>
+  const targetIn = (file: string) =>
+    Effect.map(files.read(file), (bytes) =>
       bytes === undefined
         ? Option.none()
         : Result.getSuccess(Digest.parse(new TextDecoder().decode(bytes))))
+  const target = (repository: string, tag: string) => targetIn(tagOf(repository, tag))
 
   const record = (repository: string, digest: Digest.Digest): Effect.Effect<Option.Option<Record>, StorageError> =>
     Effect.map(
@@ -109,8 +110,16 @@ export const make = (files: Files, start: Hasher.Start) => {
     yield* Effect.forEach(
       all,
       Effect.fnUntraced(function*(tag) {
-        if (!Option.contains(yield* target(repository, tag), digest) || !(yield* goes)) return
-        yield* remove(tagOf(repository, tag))
+        const file = tagOf(repository, tag)
+        if (!Option.contains(yield* targetIn(file), digest) || !(yield* goes)) return
+        // Another process may move it now, and what it moves it to is not to be lost: what is read is what goes.
+        const aside = files.temporary()
+        if (!(yield* files.tryMove(file, aside))) return
+        const back = files.restore(aside, file)
+        yield* Effect.flatMap(targetIn(aside), (now) => Option.contains(now, digest) ? files.remove(aside) : back).pipe(
+          Effect.onError(() => Effect.ignore(back))
+        )
+        yield* files.sync(path.dirname(file))
       }),
       { concurrency: 16, discard: true }
     )

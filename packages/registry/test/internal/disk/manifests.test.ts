@@ -21,12 +21,12 @@ const deleteWhile = Effect.fnUntraced(function*(
   const reached = yield* Deferred.make<void>()
   const go = yield* Deferred.make<void>()
   const pause = Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(go))
+  const paused = <A, E>(file: string, step: Effect.Effect<A, E>) =>
+    file.includes(`/a/${kind}/`) ? Effect.andThen(pause, step) : step
   const storage = yield* Effect.provideService(DiskStorage.make(path, { durable: false }), FileSystem.FileSystem, {
     ...fs,
-    remove: (file, options) => {
-      const remove = fs.remove(file, options)
-      return file.includes(`/a/${kind}/`) ? Effect.andThen(pause, remove) : remove
-    }
+    remove: (file, options) => paused(file, fs.remove(file, options)),
+    rename: (from, to) => paused(from, fs.rename(from, to))
   })
   yield* putTagged(storage, "one")
   const deleting = yield* Effect.forkChild(storage.deleteManifest("a", digestOf("one")))
@@ -47,6 +47,17 @@ describe("manifests on disk", () => {
       assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
+
+  it.effect("keep it as well when it is another process that moves it", () =>
+    run(Effect.gen(function*() {
+      const other = Effect.fnUntraced(function*(_: Service, path: string) {
+        yield* putTagged(yield* DiskStorage.make(path), "two")
+      })
+      const storage = yield* deleteWhile("tags", other)
+      assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
+      assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
+    })))
+
   it.effect("have no tag that points nowhere when one is tagged while it is deleted", () =>
     run(Effect.gen(function*() {
       const storage = yield* deleteWhile("manifests", (storage) => putTagged(storage, "one"))
