@@ -108,6 +108,9 @@ export const ggcr = Effect.flatMap(
   (port) => start([Tools.built("ggcr-registry"), "-port", String(port)], port)
 )
 
+/** None: `node:http` that keeps nothing. */
+export const bare = Effect.flatMap(freePort, (port) => start([process.execPath, Tools.bare, String(port)], port))
+
 const serve = (port: number, flags: ReadonlyArray<string>, isRequest?: RegExp) =>
   start([process.execPath, Tools.bin, "serve", "--port", String(port), ...flags], port, isRequest)
 

@@ -10,6 +10,9 @@ export const bin = fileURLToPath(new URL("../../cli/bin.cjs", import.meta.url))
 /** A program that asks for something small, again and again. */
 export const requests = fileURLToPath(new URL("requests.ts", import.meta.url))
 
+/** A server that keeps nothing. */
+export const bare = fileURLToPath(new URL("bare.ts", import.meta.url))
+
 /** A program that packages/interop has built by Go. */
 export const built = (name: string): string =>
   fileURLToPath(new URL(`../../interop/.cache/bin/${name}`, import.meta.url))

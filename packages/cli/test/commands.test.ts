@@ -215,6 +215,12 @@ describe("commands", () => {
           "3-rc copied"
         ])
         assert.match(yield* print("sync", "--include", "1", app, `${host}/d`), /^same {4}1 sha256:[0-9a-f]{64}$/)
+        const none = yield* run("sync", "--include", "nothing*", app, `${host}/d`)
+        assert.deepStrictEqual([none.isSuccess, none.out, none.err], [
+          true,
+          [],
+          ["effect-oci: no tag fits, so there was nothing to do"]
+        ])
         const failed = yield* run("sync", "--json", "--platform", "linux/s390x", app, `${host}/e`)
         assert.isFalse(failed.isSuccess)
         assert.strictEqual(failed.out.length, 3)

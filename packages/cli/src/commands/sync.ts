@@ -62,11 +62,13 @@ export const run = (source: string, target: string, { json, ...options }: Option
         counts[synced.outcome]++
         return json ? Output.json(toJson(synced)) : Console.log(toText(synced))
       }))
-    if (process.stderr.isTTY) {
-      const { copied, failed, planned, same } = counts
+    const { copied, failed, planned, same } = counts
+    if (copied + failed + planned + same === 0) {
+      yield* Console.error("effect-oci: no tag fits, so there was nothing to do")
+    } else if (process.stderr.isTTY) {
       yield* Console.error(`${copied} copied, ${same} were the same, ${planned} planned, ${failed} failed`)
     }
-    if (counts.failed > 0) {
+    if (failed > 0) {
       return yield* new Failed()
     }
   }))
