@@ -221,6 +221,17 @@ describe.each([["NodeHttp", NodeHttp.layer], ["NodeLane", NodeLane.layer]] as co
         assert.deepStrictEqual(server.requests.map(({ client }) => client), ["client", "client", undefined, undefined])
       }))
 
+    it.live("fails at once, once, where its own certificate cannot be used", () =>
+      Effect.gen(function*() {
+        const server = yield* Recorder.serve(undefined, tls)
+        const other = { cert: Certificates.clientCert, key: Redacted.make(Certificates.serverKey) }
+        const origins = Origin.fromEntries([[`registry.test:${server.port}`, { tls: { ...believed.tls, ...other } }]])
+        const error = yield* Effect.flip(Effect.provide(get(`registry.test:${server.port}`), layer({ origins })))
+        assert.deepInclude(error.reason, { _tag: "Unreachable", transient: false })
+        assert.include(error.message, "key values mismatch")
+        assert.strictEqual(server.sockets, 0)
+      }))
+
     it.live("A24 does not take the settings of one host along to the next", () =>
       Effect.gen(function*() {
         const bad = yield* Recorder.serve(undefined, tls)

@@ -170,6 +170,7 @@ export const open = (
   tell: (connected: Connection | Error) => void
 ): () => void => {
   let isSettled = false
+  let timer: NodeJS.Timeout | undefined
   const settle = (connected: Connection | Error): void => {
     if (isSettled) return
     isSettled = true
@@ -179,39 +180,49 @@ export const open = (
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
   // An address of IPv6 has brackets in a URL, and nowhere else.
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname
-  const { connection, socket } = over(
-    (onread) => {
-      const to = {
-        host,
-        port,
-        lookup: options.lookup,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: 60_000,
-        onread
-      }
-      return url.protocol === "https:"
-        ? tls.connect({
-          ALPNProtocols: ["http/1.1"],
-          ...(net.isIP(host) === 0 ? { servername: host } : {}),
-          ...options.tls(url.host),
-          ...to
-        })
-        : net.connect(to)
-    },
-    options.room,
-    url.protocol === "https:",
-    (error) => settle(error ?? closed("the connection was closed before it was made"))
-  )
-  const timer = setTimeout(
-    () => socket.destroy(new WireError("ETIMEDOUT", `no connection to ${url.host} in ${options.connectTimeout} ms`)),
-    options.connectTimeout
-  )
-  socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => settle(connection))
-  return () => {
-    isSettled = true
-    clearTimeout(timer)
-    socket.destroy()
+  const connect = () =>
+    over(
+      (onread) => {
+        const to = {
+          host,
+          port,
+          lookup: options.lookup,
+          noDelay: true,
+          keepAlive: true,
+          keepAliveInitialDelay: 60_000,
+          onread
+        }
+        return url.protocol === "https:"
+          ? tls.connect({
+            ALPNProtocols: ["http/1.1"],
+            ...(net.isIP(host) === 0 ? { servername: host } : {}),
+            ...options.tls(url.host),
+            ...to
+          })
+          : net.connect(to)
+      },
+      options.room,
+      url.protocol === "https:",
+      (error) => settle(error ?? closed("the connection was closed before it was made"))
+    )
+  try {
+    const { connection, socket } = connect()
+    timer = setTimeout(
+      () => socket.destroy(new WireError("ETIMEDOUT", `no connection to ${url.host} in ${options.connectTimeout} ms`)),
+      options.connectTimeout
+    )
+    socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => settle(connection))
+    return () => {
+      isSettled = true
+      clearTimeout(timer)
+      socket.destroy()
+    }
+  } catch (error) {
+    // A certificate of one's own that cannot be used is thrown; told later, as all else that stops a connection is.
+    queueMicrotask(() => settle(error as Error))
+    return () => {
+      isSettled = true
+    }
   }
 }
 

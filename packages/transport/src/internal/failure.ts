@@ -13,7 +13,7 @@ export const make = (method: string, url: string, reason: Reason, cause?: unknow
 
 // What time does not mend. Codes of Node's net, tls and dns, which Bun and Deno use as well.
 const permanent =
-  /^(?:ENOTFOUND|EPROTO|ERR_(?:TLS|SSL|INVALID)_.*|CERT_.*|.*_CERT(?:_.*)?|UNABLE_TO_.*|HPE_.*|UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|HEADERS_OVERFLOW))$/
+  /^(?:ENOTFOUND|EPROTO|ERR_(?:TLS|SSL|OSSL|INVALID)_.*|CERT_.*|.*_CERT(?:_.*)?|UNABLE_TO_.*|HPE_.*|UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|HEADERS_OVERFLOW))$/
 
 /** The code and words of the innermost cause that has any. */
 const innermost = (error: unknown): { readonly code: string | undefined; readonly detail: string } => {
