@@ -34,7 +34,7 @@ import * as NodeDial from "./NodeDial.ts"
  */
 export interface Options {
   /**
-   * How many connections an origin gets at most.
+   * How many connections an origin gets, unless none of them comes free for a second.
    *
    * @default 64
    */
@@ -56,6 +56,9 @@ export interface Options {
 /** What is kept of a server's own patience, lest both end at the same moment. */
 const margin = 1000
 const longestKeepAlive = 60_000
+
+/** How long a connection that others have is waited for, in milliseconds: they may wait for who waits here. */
+const patience = 1000
 
 /** For how long an origin that closed a connection in use is thought to do so again, in milliseconds. */
 const suspicion = 10_000
@@ -92,6 +95,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.sync(() =>
         Pool.make({
           connections: options?.connections ?? 64,
+          patience,
           connectTimeout: options?.connectTimeout ?? 10_000,
           tls: (host) => NodeDial.tlsOptions(origins(host).tls ?? {}),
           lookup: guarded ? NodeDial.guardedLookup(lookup) : lookup,

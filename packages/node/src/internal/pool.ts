@@ -5,18 +5,22 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Connection from "./connection.ts"
+import { closed } from "./wire.ts"
 
 export interface Options extends Omit<Connection.Options, "room"> {
-  /** How many connections an origin gets at most. */
+  /** How many connections an origin gets as long as those come free. */
   readonly connections: number
+  /** How long one of them is waited for, in milliseconds, before there is one more. */
+  readonly patience: number
   /** Why a host is not dialled. */
   readonly refusal: (host: string) => Error | undefined
 }
 
 export interface Pool {
   /**
-   * A connection to the URL's origin, an idle one unless `fresh`; waits its turn where there are too many. To be run where
-   * nothing interrupts, but for the wait: who has been given a connection has to give it back.
+   * A connection to the URL's origin, an idle one unless `fresh`; waits its turn where there are too many, but not for ever:
+   * those that have the others may wait for this one. To be run where nothing interrupts, but for the wait: who has been given
+   * a connection has to give it back.
    */
   readonly acquire: (
     url: URL,
@@ -43,7 +47,8 @@ interface Idle {
 interface Origin {
   readonly url: URL
   readonly idle: Array<Idle>
-  readonly waiting: Array<Waiter>
+  /** First come, first served. */
+  readonly waiting: Set<Waiter>
   /** What closes each connection that is there or in the making. */
   readonly open: Set<() => void>
 }
@@ -60,7 +65,7 @@ export const make = (options: Options): Pool => {
   const originOf = (url: URL): Origin => {
     let origin = origins.get(url.origin)
     if (origin === undefined) {
-      origin = { url, idle: [], waiting: [], open: new Set() }
+      origin = { url, idle: [], waiting: new Set(), open: new Set() }
       origins.set(url.origin, origin)
     }
     return origin
@@ -70,8 +75,12 @@ export const make = (options: Options): Pool => {
 
   const left = (origin: Origin, close: () => void): void => {
     if (!origin.open.delete(close)) return
-    while (origin.waiting.length > 0 && hasRoom(origin)) begin(origin, origin.waiting.shift()!)
-    if (origin.open.size === 0 && origin.waiting.length === 0) origins.delete(origin.url.origin)
+    for (const waiter of origin.waiting) {
+      if (!hasRoom(origin)) break
+      waiter.stop?.()
+      begin(origin, waiter)
+    }
+    if (origin.open.size === 0 && origin.waiting.size === 0) origins.delete(origin.url.origin)
   }
 
   const drop = (origin: Origin, connection: Connection.Connection): void => {
@@ -124,6 +133,19 @@ export const make = (options: Options): Pool => {
     dial(origin, waiter)
   }
 
+  const queue = (origin: Origin, waiter: Waiter): void => {
+    const leave = (): void => {
+      clearTimeout(timer)
+      origin.waiting.delete(waiter)
+    }
+    const timer = setTimeout(() => {
+      leave()
+      dial(origin, waiter)
+    }, options.patience)
+    waiter.stop = leave
+    origin.waiting.add(waiter)
+  }
+
   return {
     acquire: (url, fresh, waiting) =>
       Effect.suspend(() => {
@@ -143,12 +165,8 @@ export const make = (options: Options): Pool => {
             stop: undefined
           }
           if (hasRoom(origin)) begin(origin, waiter)
-          else origin.waiting.push(waiter)
-          return Effect.sync(() => {
-            const at = origin.waiting.indexOf(waiter)
-            if (at >= 0) origin.waiting.splice(at, 1)
-            waiter.stop?.()
-          })
+          else queue(origin, waiter)
+          return Effect.sync(() => waiter.stop?.())
         })
         // Also whoever is interrupted just as his turn has come.
         return Effect.onInterrupt(waiting(turn), () =>
@@ -158,8 +176,13 @@ export const make = (options: Options): Pool => {
       const origin = originOf(url)
       if (idle <= 0 || !connection.isAlive() || !origin.open.has(connection.destroy)) return drop(origin, connection)
       connection.used()
-      const next = origin.waiting.findIndex(({ fresh }) => !fresh)
-      if (next >= 0) return origin.waiting.splice(next, 1)[0]!.resume(Exit.succeed(connection))
+      const [next] = origin.waiting
+      if (next !== undefined) {
+        // Whoever wants a fresh one gets it in the place of this one.
+        if (next.fresh) return drop(origin, connection)
+        next.stop?.()
+        return next.resume(Exit.succeed(connection))
+      }
       const forget = (): void => {
         const at = origin.idle.indexOf(entry)
         if (at >= 0) origin.idle.splice(at, 1)
@@ -175,6 +198,10 @@ export const make = (options: Options): Pool => {
     close: () => {
       for (const origin of origins.values()) {
         for (const { timer } of origin.idle) clearTimeout(timer)
+        for (const waiter of origin.waiting) {
+          waiter.stop?.()
+          waiter.resume(Exit.fail(closed("the client was closed")))
+        }
         for (const close of origin.open) close()
       }
       origins.clear()

@@ -1,24 +1,73 @@
-import { assert, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { lookup } from "node:dns"
 import * as Pool from "../../src/internal/pool.ts"
 import { ok } from "../clients.ts"
 import * as Wire from "../wire.ts"
 
-it.live("keeps and closes connections of an origin whose last one had just broken", () =>
-  Effect.scoped(Effect.gen(function*() {
-    const wire = yield* Wire.serve((_, socket) => void socket.write(ok()))
-    const url = new URL(wire.url)
-    const pool = Pool.make({ connections: 1, connectTimeout: 1000, lookup, tls: () => ({}), refusal: () => undefined })
-    const acquire = pool.acquire(url, false, (self) => self)
-    const first = yield* acquire
-    pool.release(url, first, 10_000)
-    // Nobody has been told of it yet.
-    first.destroy()
-    const second = yield* acquire
-    pool.release(url, second, 10_000)
-    assert.strictEqual(yield* acquire, second)
-    assert.strictEqual(wire.connections, 2)
-    pool.close()
-    yield* Wire.until(() => wire.open.size === 0)
-  })))
+/** A pool of one connection, or more where that one is waited for too long, and its only origin. */
+const made = Effect.fnUntraced(function*(patience: number) {
+  const wire = yield* Wire.serve((_, socket) => void socket.write(ok()))
+  const url = new URL(wire.url)
+  const options = { connections: 1, patience, connectTimeout: 1000, lookup, tls: () => ({}), refusal: () => undefined }
+  const pool = yield* Effect.acquireRelease(Effect.sync(() => Pool.make(options)), (pool) => Effect.sync(pool.close))
+  return { wire, url, pool, acquire: (fresh = false) => pool.acquire(url, fresh, (self) => self) }
+})
+
+/** Nobody here waits so long. */
+const forever = 1_000_000
+
+describe("pool", () => {
+  it.live("keeps and closes connections of an origin whose last one had just broken", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { acquire, pool, url, wire } = yield* made(forever)
+      const first = yield* acquire()
+      pool.release(url, first, 10_000)
+      // Nobody has been told of it yet.
+      first.destroy()
+      const second = yield* acquire()
+      pool.release(url, second, 10_000)
+      assert.strictEqual(yield* acquire(), second)
+      assert.strictEqual(wire.connections, 2)
+      pool.close()
+      yield* Wire.until(() => wire.open.size === 0)
+    })))
+
+  it.live("gives whoever wants a fresh connection his turn, though others come who take any", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { acquire, pool, url, wire } = yield* made(forever)
+      const first = yield* acquire()
+      const fresh = yield* Effect.forkChild(acquire(true), { startImmediately: true })
+      const any = yield* Effect.forkChild(acquire(), { startImmediately: true })
+      pool.release(url, first, 10_000)
+      const second = yield* Fiber.join(fresh)
+      assert.notStrictEqual(second, first)
+      assert.isUndefined(any.pollUnsafe())
+      pool.release(url, second, 10_000)
+      assert.strictEqual(yield* Fiber.join(any), second)
+      assert.strictEqual(wire.connections, 2)
+    })))
+
+  it.live("makes one more connection where none comes free: those that have them may wait for it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { acquire, pool, url, wire } = yield* made(1)
+      const first = yield* acquire()
+      const second = yield* acquire()
+      assert.notStrictEqual(second, first)
+      pool.release(url, first, 10_000)
+      pool.release(url, second, 10_000)
+      assert.include([first, second], yield* acquire())
+      assert.strictEqual(wire.connections, 2)
+    })))
+
+  it.live("leaves nobody waiting when it is closed", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { acquire, pool, wire } = yield* made(forever)
+      yield* acquire()
+      const waiting = yield* Effect.forkChild(Effect.flip(acquire()), { startImmediately: true })
+      pool.close()
+      assert.strictEqual((yield* Fiber.join(waiting)).message, "the client was closed")
+      assert.strictEqual(wire.connections, 1)
+    })))
+})
