@@ -8,6 +8,7 @@ import * as Address from "@effect-oci/transport/Address"
 import * as Origin from "@effect-oci/transport/Origin"
 import * as Proxy from "@effect-oci/transport/Proxy"
 import * as Redact from "@effect-oci/transport/Redact"
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
@@ -78,16 +79,25 @@ const make = Effect.gen(function*() {
   return HttpClient.transform(
     open,
     (reply, request) => Effect.flatMap(Address.Guarded, (isGuarded) => isGuarded ? guarded.execute(request) : reply)
-  ).pipe(HttpClient.mapRequest(kept))
+  ).pipe(HttpClient.mapRequestEffect((request) => Effect.map(ResponseBody.OnSent, (told) => kept(request, told))))
 })
 
+/** What is handed over as it is. */
+const small = 64 * 1024
+
 /** A request whose body may be read ahead of being sent, which undici does: chunks that are lent are valid for one pull. */
-const kept = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest => {
+const kept = (request: HttpClientRequest.HttpClientRequest, told: () => void): HttpClientRequest.HttpClientRequest => {
   const { body } = request
-  return body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+  if (body._tag !== "Stream" && (body._tag !== "Uint8Array" || body.body.length <= small)) return request
+  const stream = body._tag === "Stream" ? body.stream : Stream.succeed(body.body)
+  return HttpClientRequest.setBody(
     request,
     HttpBody.stream(
-      Stream.map(paced(body.stream), (chunk) => new Uint8Array(chunk)),
+      Stream.map(paced(stream), (chunk) => {
+        // Whoever asks for more has got rid of what was before.
+        told()
+        return new Uint8Array(chunk)
+      }),
       body.contentType,
       body.contentLength
     )

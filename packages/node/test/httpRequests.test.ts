@@ -1,3 +1,4 @@
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -55,6 +56,27 @@ each(({ isLane, live }) => {
           assert.notMatch(asked.head, /^transfer-encoding/im)
           assert.isTrue(asked.body.equals(body))
         }
+      })
+    )
+
+    live(
+      "tell of what they have sent of a body that is there in one piece",
+      Effect.gen(function*() {
+        const body = randomBytes(3_000_001)
+        const server = yield* Wire.serve((_, socket) => void socket.write(ok()))
+        const client = yield* HttpClient.HttpClient
+        const bodies = [
+          HttpBody.uint8Array(body, "a/b"),
+          HttpBody.stream(Stream.succeed(body), "a/b", body.length)
+        ]
+        for (const one of bodies) {
+          let told = 0
+          yield* Effect.flatMap(client.put(server.url, { body: one }), (response) => response.text).pipe(
+            Effect.provideService(ResponseBody.OnSent, () => void told++)
+          )
+          assert.isAtLeast(told, 16)
+        }
+        assert.isTrue(server.asked.every((asked) => asked.body.equals(body)))
       })
     )
 

@@ -55,6 +55,17 @@ export const Attended = Context.Reference<boolean>("@effect-oci/transport/Respon
 })
 
 /**
+ * Told by an `HttpClient` that the other side has taken more of a request's body, of which it may have all or a large chunk at
+ * hand: on a slow link much takes longer to leave than nothing may move.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const OnSent = Context.Reference<() => void>("@effect-oci/transport/ResponseBody/OnSent", {
+  defaultValue: () => () => {}
+})
+
+/**
  * The key under which a reply has all bytes of its body, where an `HttpClient` had them when it gave the reply away. They are
  * whoever's who asks.
  *

@@ -1,6 +1,7 @@
 /**
  * One request and the head of its reply, over one connection.
  */
+import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as Effect from "effect/Effect"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -134,7 +135,13 @@ export const run = (connection: Connection, request: Sendable, url: URL): Effect
   let left = lengthOf(request)
   const wrong = (detail: string) => Effect.fail(new Broken(unencodable(request, new Error(detail)), false))
 
-  const writer = Paced.writer(connection.write)
+  let told = ignore
+  const writer = Paced.writer((parts, done) =>
+    connection.write(parts, (error) => {
+      if (!error) told()
+      done(error)
+    })
+  )
   /** Ends once the kernel has the bytes: until then they must not change. */
   const write = (parts: ReadonlyArray<Uint8Array | string>, isLast: boolean): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
@@ -160,7 +167,8 @@ export const run = (connection: Connection, request: Sendable, url: URL): Effect
     })),
     Effect.andThen(Effect.never)
   )
-  return Effect.suspend(() => {
+  return Effect.withFiber((fiber) => {
+    told = fiber.getRef(ResponseBody.OnSent)
     connection.write([head], ignore)
     return Effect.raceFirst(readHead(connection, request, () => isSent), send)
   })

@@ -18,6 +18,9 @@ import * as Watchdog from "./watchdog.ts"
 /** A registry may read all of an upload again before it says anything; no slower than this. */
 const bytesPerMilli = 10 * 1024
 
+/** Of bodies that are at hand. */
+const small = 64 * 1024
+
 /**
  * Sends a request; fails when for too long no byte of its body is taken and no reply comes. While the body itself has to be
  * waited for, nobody here is idle: it has limits of its own.
@@ -32,8 +35,8 @@ export const execute = (
     const clock = fiber.getRef(Clock.Clock)
     const { body } = request
     let moved = clock.currentTimeMillisUnsafe()
-    let sent = 0
-    let state: "reading" | "sending" | "sent" = "sending"
+    let sent = body._tag === "Uint8Array" ? body.body.length : 0
+    let state: "reading" | "sending" | "sent" = sent > 0 ? "sent" : "sending"
     const enter = (next: typeof state) => {
       state = next
       moved = clock.currentTimeMillisUnsafe()
@@ -56,8 +59,15 @@ export const execute = (
     )
     const deadline = (now: number): number =>
       (state === "reading" ? now : moved) + limit + (state === "sent" ? sent / bytesPerMilli : 0)
+    const reply = Effect.mapError(
+      http.execute(marked),
+      (error) => Failure.fromHttpClient(request.method, request.url, error)
+    )
     return Watchdog.guard(
-      Effect.mapError(http.execute(marked), (error) => Failure.fromHttpClient(request.method, request.url, error)),
+      // What is small leaves at once.
+      body._tag === "Stream" || sent > small
+        ? Effect.provideService(reply, ResponseBody.OnSent, () => void (moved = clock.currentTimeMillisUnsafe()))
+        : reply,
       clock,
       deadline,
       () => ResponseBody.idle(request.method, request.url, timeout)

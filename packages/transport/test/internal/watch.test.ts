@@ -8,6 +8,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Watch from "../../src/internal/watch.ts"
+import * as ResponseBody from "../../src/ResponseBody.ts"
 
 const ok = (request: HttpClientRequest.HttpClientRequest) =>
   HttpClientResponse.fromWeb(request, new Response(null, { status: 201 }))
@@ -72,5 +73,24 @@ describe("watch", () => {
     Effect.gen(function*() {
       const exit = yield* after(149, Watch.execute(taking(Effect.never), put(slow(120))))
       assert.isUndefined(exit)
+    }))
+
+  it.effect.each<readonly [string, HttpBody.HttpBody]>([["at hand", HttpBody.uint8Array(new Uint8Array(1_000_000))], [
+    "in one chunk",
+    HttpBody.stream(Stream.succeed(new Uint8Array(1_000_000)), "application/octet-stream", 1_000_000)
+  ]])("waits as long as something of a body moves that is %s", ([, body]) =>
+    Effect.gen(function*() {
+      const client = (minutes: number) =>
+        HttpClient.make((request) =>
+          Effect.gen(function*() {
+            if (request.body._tag === "Stream") yield* Effect.orDie(Stream.runDrain(request.body.stream))
+            const told = yield* ResponseBody.OnSent
+            for (let i = 0; i < 3 * minutes; i++) yield* Effect.andThen(Effect.sleep("20 seconds"), Effect.sync(told))
+            return yield* Effect.never
+          })
+        )
+      const request = HttpClientRequest.setBody(HttpClientRequest.put("http://a.test/"), body)
+      assert.isUndefined(yield* after(299, Watch.execute(client(10), request)))
+      assert.strictEqual((yield* after(151, Effect.flip(Watch.execute(client(2), request))))?._tag, "Success")
     }))
 })
