@@ -63,6 +63,19 @@ describe("Uploads", () => {
         assert.isTrue(yield* holds(small))
       }).pipe(Effect.provide(layer())))
 
+    it.effect.each([["before it has read the body", false], ["once it has read the body", true]] as const)(
+      "sends the body anew where the registry leads elsewhere %s",
+      ([, late]) =>
+        Effect.gen(function*() {
+          const fake = yield* FakeRegistry.FakeRegistry
+          yield* fake.inject(Fault.status(307, { headers: { location: "?there" }, late }).on("PATCH", "/uploads/"))
+          const large = bytes(Uploads.monolithicLimit + 1, 7)
+          const { made } = yield* requestsOf(push(large))
+          assert.deepStrictEqual(uploads(made), ["POST  202", "PATCH  307", "PATCH ?there 202", "PUT ?digest 201"])
+          assert.isTrue(yield* holds(large))
+        }).pipe(Effect.provide(layer()))
+    )
+
     it.effect("CLI-08: goes on with PUT where the POST gave a session, and remembers it", () =>
       Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry

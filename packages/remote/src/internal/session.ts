@@ -232,7 +232,10 @@ export const sendRest = <E, R>(
 ): Effect.Effect<void, E | RegistryError, R> =>
   Effect.scopedWith(Effect.fnUntraced(function*(scope): Effect.fn.Return<void, E | RegistryError, R> {
     const { reveal, stream } = yield* tapped(asStream(body))
-    const next = Pieces.taker(yield* Scope.provide(Stream.toPull(stream), scope))
+    // What goes in one request is run again where that leads elsewhere; of a part of it there is no second run.
+    const next = descriptor.size - session.offset <= limit
+      ? () => stream
+      : Pieces.taker(yield* Scope.provide(Stream.toPull(stream), scope))
     while (session.offset < descriptor.size) {
       const length = Math.min(descriptor.size - session.offset, limit)
       yield* reveal(patch(client, session, length, {
