@@ -145,8 +145,8 @@ const backoff = Schedule.exponential("250 millis").pipe(
 )
 
 /**
- * Waits as long as the registry asks by `Retry-After`, up to `longestWait`, and a second and more where it says nothing.
- * At most 8 times.
+ * Waits as long as the registry asks by `Retry-After`, up to `longestWait`, and a second and more where it says nothing, or
+ * says more than once that there is nothing to wait for. At most 8 times.
  *
  * @category policies
  * @since 1.0.0
@@ -156,8 +156,13 @@ export const rateLimited: Policy = forReasons(
   Schedule.exponential("1 second").pipe(
     Schedule.setInputType<RateLimited>(),
     Schedule.while(({ input }) => isBearable(input)),
-    Schedule.modifyDelay(({ duration, input }) =>
-      Effect.succeed(input.retryAfter ?? Duration.min(duration, Duration.seconds(30)))
+    Schedule.modifyDelay(({ attempt, duration, input }) =>
+      Effect.succeed(
+        // Who says `0` again after that was done does not say how long, and would be asked all times at once.
+        input.retryAfter !== undefined && (attempt === 1 || !Duration.isZero(input.retryAfter))
+          ? input.retryAfter
+          : Duration.min(duration, Duration.seconds(30))
+      )
     ),
     Schedule.upTo({ times: limits.RateLimited })
   )

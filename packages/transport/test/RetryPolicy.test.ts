@@ -82,6 +82,13 @@ describe("RetryPolicy", () => {
       assert.deepStrictEqual((yield* attempts([limited(30), limited(7)])).at, [0, 30_000, 37_000])
     }))
 
+  it.effect("backs off from a registry that goes on asking to wait no time", () =>
+    Effect.gen(function*() {
+      const { at, succeeded } = yield* attempts([limited(0), limited(0), limited(0), limited(0), limited(5)])
+      assert.isTrue(succeeded)
+      assert.deepStrictEqual(at, [0, 0, 2000, 6000, 14_000, 19_000])
+    }))
+
   it.effect("fails at once where it is asked to wait beyond a minute", () =>
     Effect.gen(function*() {
       const { at, succeeded } = yield* attempts([limited(61)])
