@@ -275,10 +275,13 @@ export const getParallel = (
     if (size - offset <= chunkSize || !(yield* sendsRanges(repository, descriptor))) {
       return get(repository, descriptor, offset)
     }
-    const starts = Array.from({ length: Math.ceil((size - offset) / chunkSize) }, (_, n) => offset + n * chunkSize)
+    // Counted as they are asked for: the size is anybody's word.
     return Stream.mapEffect(
-      Stream.fromIterable(starts),
-      (from) => collect(part(repository, descriptor, from, Math.min(from + chunkSize, size)), chunkSize),
+      Stream.range(0, Math.ceil((size - offset) / chunkSize) - 1),
+      (n) => {
+        const from = offset + n * chunkSize
+        return collect(part(repository, descriptor, from, Math.min(from + chunkSize, size)), chunkSize)
+      },
       { concurrency }
     )
   }))

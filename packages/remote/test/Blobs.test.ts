@@ -59,6 +59,13 @@ describe("Blobs", () => {
         assert.isAtMost(made.filter(({ path }) => path.includes("/blobs/")).length, 5)
       }).pipe(Effect.provide(layer())))
 
+    it.effect("makes nothing of a size that nobody can have", () =>
+      Effect.gen(function*() {
+        const { descriptor } = yield* seeded
+        const error = yield* Effect.flip(parallel({ ...descriptor, size: Number.MAX_SAFE_INTEGER }))
+        assert.strictEqual(error.reason._tag, "ContentMismatch")
+      }).pipe(Effect.provide(layer())))
+
     it.effect("begins at an offset", () =>
       Effect.gen(function*() {
         const { descriptor } = yield* seeded
