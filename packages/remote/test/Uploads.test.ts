@@ -76,6 +76,15 @@ describe("Uploads", () => {
         }).pipe(Effect.provide(layer()))
     )
 
+    it.effect("sends the digest to a session whose location has a fragment", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const location = (before: string | undefined) => `${before ?? ""}#part`
+        yield* fake.inject(Fault.headers({ location }).on("POST", "/uploads/").always())
+        const { made } = yield* requestsOf(push(middle))
+        assert.deepStrictEqual(uploads(made), ["POST  202", "PUT ?digest 201"])
+      }).pipe(Effect.provide(layer())))
+
     it.effect("CLI-08: goes on with PUT where the POST gave a session, and remembers it", () =>
       Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry

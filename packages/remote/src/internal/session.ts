@@ -132,9 +132,12 @@ const location = (response: HttpClientResponse.HttpClientResponse): Effect.Effec
   const header = response.headers["location"]
   const url = header === undefined ? null : URL.parse(header, response.request.url)
   if (url === null) return Effect.fail(Request.violation(response, "the reply names no upload session"))
-  return url.protocol !== "https:" && response.request.url.startsWith("https:")
-    ? Effect.fail(Request.violation(response, "the upload session is not reached by https"))
-    : Effect.succeed(url.href)
+  if (url.protocol !== "https:" && response.request.url.startsWith("https:")) {
+    return Effect.fail(Request.violation(response, "the upload session is not reached by https"))
+  }
+  // What is behind a fragment, as the digest would be, is not sent.
+  url.hash = ""
+  return Effect.succeed(url.href)
 }
 
 /** The session's URL after a request to it: registries may leave it out where it stays the same. */
