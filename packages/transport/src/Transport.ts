@@ -156,6 +156,11 @@ const redirectOf = (response: HttpClientResponse.HttpClientResponse): URL | unde
     : undefined
 }
 
+/** Whether what was asked for was done; `304` is what whoever reads has asked for by a condition. */
+const isAnswer = ({ request, status }: HttpClientResponse.HttpClientResponse): boolean =>
+  status < 300 ||
+  status === 304 && (request.method === "GET" || request.method === "HEAD") && "if-none-match" in request.headers
+
 /** What may be said of a request because nobody knows who asks. */
 const isRefusal = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
   status >= 400 && status < 500 && status !== 429
@@ -370,7 +375,12 @@ const make = Effect.gen(function*() {
       }, session.origin)
       const target = redirectOf(response)
       if (target === undefined) {
-        if (response.status < 400 || response.status === 404 && access.mayLack === true) return response
+        if (isAnswer(response) || response.status === 404 && access.mayLack === true) return response
+        if (response.status < 400) {
+          yield* ResponseBody.discard(response)
+          const detail = `status ${response.status} leads nowhere`
+          return yield* Failure.make(request.method, next.url, new ProtocolViolation({ detail }))
+        }
         const error = yield* Refused.fromResponse(request.method, next.url, response, {
           identified: sent?.identified ?? false,
           withheld: sent?.withheld

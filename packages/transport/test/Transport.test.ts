@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { TestClock } from "effect/testing"
@@ -17,7 +18,7 @@ import * as RetryPolicy from "../src/RetryPolicy.ts"
 import * as Transport from "../src/Transport.ts"
 import * as Internet from "./internet.ts"
 
-const { bearer, get, json, realm, repository, reply, transport } = Internet
+const { bearer, client, get, json, realm, repository, reply, transport } = Internet
 const push = [AccessScope.push(repository)]
 
 /**
@@ -106,6 +107,38 @@ describe("Transport", () => {
         assert.isTrue(isOver)
       })
   )
+
+  it.effect.each<readonly [number, Record<string, string>]>([
+    [302, {}],
+    [307, { location: "https://[" }],
+    [300, { location: "https://registry.test/there" }],
+    [304, {}]
+  ])("takes no %d for an answer that leads nowhere, with %j", ([status, headers]) =>
+    Effect.gen(function*() {
+      const internet = Internet.make(({ url }) =>
+        url.pathname === "/v2/" ? reply(200) : new Response(null, { status, headers })
+      )
+      for (const method of ["GET", "PUT"] as const) {
+        const error = yield* Effect.flatMap(
+          client(),
+          (client) => Effect.flip(client.execute(HttpClientRequest.make(method)("/v2/app/manifests/1")))
+        ).pipe(Effect.provide(transport(internet)))
+        assert.deepInclude(error.reason, { _tag: "ProtocolViolation", detail: `status ${status} leads nowhere` })
+      }
+    }))
+
+  it.effect("takes 304 for an answer to whoever asks by a condition", () =>
+    Effect.gen(function*() {
+      const internet = Internet.make(({ url }) =>
+        url.pathname === "/v2/" ? reply(200) : new Response(null, { status: 304 })
+      )
+      const conditional = HttpClientRequest.get("/v2/app/manifests/1", { headers: { "if-none-match": "\"x\"" } })
+      const response = yield* Effect.provide(
+        Effect.flatMap(client(), (client) => client.execute(conditional)),
+        transport(internet)
+      )
+      assert.strictEqual(response.status, 304)
+    }))
 
   it.effect("leaves no reply on its connection whose ping has failed", () =>
     Effect.gen(function*() {
