@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { AsyncLocalStorage } from "node:async_hooks"
 import * as Connection from "./connection.ts"
 import { closed } from "./wire.ts"
 
@@ -61,6 +62,8 @@ export const make = (options: Options): Pool => {
   // There are only so many connections: each may have what it needs. Of a few large blobs each may have more.
   const room: Connection.Room = { free: 8 * MiB, usual: 512 * KiB, largest: 2 * MiB }
   const to: Connection.Options = { ...options, room }
+  // A socket keeps what is in the `AsyncLocalStorage` of whoever makes it, for as long as it is open: for others, then.
+  const outside = AsyncLocalStorage.snapshot()
 
   const originOf = (url: URL): Origin => {
     let origin = origins.get(url.origin)
@@ -101,7 +104,7 @@ export const make = (options: Options): Pool => {
   const dial = (origin: Origin, waiter: Waiter): void => {
     // Forgotten with its last connection, if that one was broken.
     if (!origins.has(origin.url.origin)) origins.set(origin.url.origin, origin)
-    const close = Connection.open(origin.url, to, (connected) => {
+    const close = outside(Connection.open, origin.url, to, (connected: Connection.Connection | Error) => {
       waiter.stop = undefined
       if (connected instanceof Error) {
         waiter.resume(Exit.fail(connected))

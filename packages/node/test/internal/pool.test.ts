@@ -1,17 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { AsyncLocalStorage } from "node:async_hooks"
 import { lookup } from "node:dns"
+import type { LookupFunction } from "node:net"
 import * as Pool from "../../src/internal/pool.ts"
 import { ok } from "../clients.ts"
 import * as Wire from "../wire.ts"
 
 /** A pool of one connection, or more where that one is waited for too long, and its only origin. */
-const made = Effect.fnUntraced(function*(patience: number) {
+const made = Effect.fnUntraced(function*(patience: number, resolve: LookupFunction = lookup) {
   const wire = yield* Wire.serve((_, socket) => void socket.write(ok()))
-  const url = new URL(wire.url)
-  const options = { connections: 1, patience, connectTimeout: 1000, lookup, tls: () => ({}), refusal: () => undefined }
-  const pool = yield* Effect.acquireRelease(Effect.sync(() => Pool.make(options)), (pool) => Effect.sync(pool.close))
+  // A name, so that it is looked up.
+  const url = new URL(wire.url.replace("127.0.0.1", "localhost"))
+  const options = { connections: 1, patience, connectTimeout: 1000, tls: () => ({}), refusal: () => undefined }
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() => Pool.make({ ...options, lookup: resolve })),
+    (pool) => Effect.sync(pool.close)
+  )
   return { wire, url, pool, acquire: (fresh = false) => pool.acquire(url, fresh, (self) => self) }
 })
 
@@ -59,6 +65,19 @@ describe("pool", () => {
       pool.release(url, second, 10_000)
       assert.include([first, second], yield* acquire())
       assert.strictEqual(wire.connections, 2)
+    })))
+
+  it.live("keeps nothing of the asynchronous context of whoever had it make a connection", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const services = yield* Effect.context<never>()
+      const storage = new AsyncLocalStorage<string>()
+      const stores: Array<string | undefined> = []
+      const { acquire } = yield* made(forever, (hostname, options, callback) => {
+        stores.push(storage.getStore())
+        lookup(hostname, options, callback)
+      })
+      yield* Effect.promise(() => storage.run("a request", () => Effect.runPromiseWith(services)(acquire())))
+      assert.deepStrictEqual(stores, [undefined])
     })))
 
   it.live("leaves nobody waiting when it is closed", () =>
