@@ -8,6 +8,7 @@ import { isRegistryError, RegistryError, SessionLost } from "@effect-oci/transpo
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
@@ -201,6 +202,17 @@ export const payload = Effect.fnUntraced(function*<E, R>(self: Payload<E, R>, le
 
 const range = (start: number, length: number) => ({ "content-range": `${start}-${start + length - 1}` })
 
+/** How fast a registry goes over a blob at least, in bytes a millisecond. */
+const slowest = 10 * 1024
+
+/** A registry may read all of an upload again, or copy it to where it belongs, before it says anything. */
+const closing = ({ size }: Descriptor.Descriptor, self: ReturnType<Client["put"]>): ReturnType<Client["put"]> =>
+  Effect.updateService(
+    self,
+    ResponseBody.IdleTimeout,
+    (timeout) => Duration.sum(timeout, Duration.millis(Math.ceil(size / slowest)))
+  )
+
 /** Sends what is left of a blob and closes the session with its digest. */
 export const complete = Effect.fnUntraced(function*<E, R>(
   client: Client,
@@ -211,10 +223,11 @@ export const complete = Effect.fnUntraced(function*<E, R>(
   const { offset } = session
   const left = descriptor.size - offset
   const { payload: body, reveal } = yield* payload(rest, left)
-  const response = yield* orLost(reveal(Retry.body(client.put(withDigest(session.url, descriptor.digest), {
+  const put = client.put(withDigest(session.url, descriptor.digest), {
     ...(offset === 0 || left === 0 ? {} : { headers: range(offset, left) }),
     body
-  }))))
+  })
+  const response = yield* orLost(reveal(closing(descriptor, Retry.body(put))))
   yield* ResponseBody.discard(response)
   yield* Request.isWhatWasSent(response, descriptor.digest)
 })

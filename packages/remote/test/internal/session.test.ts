@@ -6,8 +6,12 @@ import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Transport from "@effect-oci/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import * as Request from "../../src/internal/request.ts"
 import * as Session from "../../src/internal/session.ts"
 import * as Content from "../image.ts"
@@ -72,4 +76,34 @@ describe("sendRest", () => {
       assert.strictEqual(ranges.length, 4)
       assert.deepStrictEqual(blobs, [digest])
     }).pipe(Effect.provide(layer)))
+})
+
+describe("complete", () => {
+  /** Registries that take a while before they say that they have an upload. */
+  const slow = Transport.layer.pipe(
+    Layer.provide(Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) =>
+        Effect.delay(
+          Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(null, { status: 201 }))),
+          request.method === "PUT" ? "120 seconds" : "0 seconds"
+        )
+      )
+    )),
+    Layer.provide(Keychain.layerAnonymous)
+  )
+
+  it.effect("waits longer for the answer, the more there is that a registry may read again or copy", () =>
+    Effect.gen(function*() {
+      const client = yield* Request.client(repository, "push")
+      const digest = Hasher.digestOf(yield* Hasher.Hashing, bytes)
+      const closed = Effect.fnUntraced(function*(size: number) {
+        const session = { url: "https://a.test/v2/app/blobs/uploads/1", offset: size, least: 0, chunkSize: 0 }
+        const descriptor = Descriptor.make({ mediaType: "text/plain", digest, size })
+        const fiber = yield* Effect.forkChild(Effect.exit(Session.complete(client, session, descriptor, Stream.empty)))
+        yield* TestClock.adjust("3 minutes")
+        return (yield* Fiber.join(fiber))._tag
+      })
+      assert.deepStrictEqual([yield* closed(1024 * 1024), yield* closed(1024 * 1024 * 1024)], ["Failure", "Success"])
+    }).pipe(Effect.provide(slow)))
 })
