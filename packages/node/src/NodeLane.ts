@@ -60,6 +60,9 @@ const longestKeepAlive = 60_000
 /** How long a connection that others have is waited for, in milliseconds: they may wait for who waits here. */
 const patience = 1000
 
+/** How many idle connections there are to all origins. */
+const mostIdle = 256
+
 /** For how long an origin that closed a connection in use is thought to do so again, in milliseconds. */
 const suspicion = 10_000
 
@@ -96,6 +99,7 @@ export const make = Effect.fnUntraced(function*(
         Pool.make({
           connections: options?.connections ?? 64,
           patience,
+          idle: mostIdle,
           connectTimeout: options?.connectTimeout ?? 10_000,
           tls: (host) => NodeDial.tlsOptions(origins(host).tls ?? {}),
           lookup: guarded ? NodeDial.guardedLookup(lookup) : lookup,

@@ -13,6 +13,8 @@ export interface Options extends Omit<Connection.Options, "room"> {
   readonly connections: number
   /** How long one of them is waited for, in milliseconds, before there is one more. */
   readonly patience: number
+  /** How many idle connections are kept, those of all origins counted: each reply may lead to another. */
+  readonly idle: number
   /** Why a host is not dialled. */
   readonly refusal: (host: string) => Error | undefined
 }
@@ -43,6 +45,8 @@ interface Waiter {
 interface Idle {
   readonly connection: Connection.Connection
   readonly timer: NodeJS.Timeout
+  /** Closes it. */
+  readonly forget: () => void
 }
 
 interface Origin {
@@ -64,6 +68,13 @@ export const make = (options: Options): Pool => {
   const to: Connection.Options = { ...options, room }
   // A socket keeps what is in the `AsyncLocalStorage` of whoever makes it, for as long as it is open: for others, then.
   const outside = AsyncLocalStorage.snapshot()
+
+  /** Of all origins, the oldest first. */
+  const kept = new Set<Idle>()
+  const taken = (idle: Idle): void => {
+    clearTimeout(idle.timer)
+    kept.delete(idle)
+  }
 
   const originOf = (url: URL): Origin => {
     let origin = origins.get(url.origin)
@@ -93,7 +104,7 @@ export const make = (options: Options): Pool => {
 
   const takeIdle = (origin: Origin): Connection.Connection | undefined => {
     for (let last = origin.idle.pop(); last !== undefined; last = origin.idle.pop()) {
-      clearTimeout(last.timer)
+      taken(last)
       last.connection.unread()
       if (last.connection.isAlive()) return last.connection
       drop(origin, last.connection)
@@ -128,7 +139,7 @@ export const make = (options: Options): Pool => {
     if (origin.open.size >= options.connections) {
       const oldest = origin.idle.shift()
       if (oldest !== undefined) {
-        clearTimeout(oldest.timer)
+        taken(oldest)
         oldest.connection.destroy()
         origin.open.delete(oldest.connection.destroy)
       }
@@ -189,18 +200,21 @@ export const make = (options: Options): Pool => {
       const forget = (): void => {
         const at = origin.idle.indexOf(entry)
         if (at >= 0) origin.idle.splice(at, 1)
-        clearTimeout(entry.timer)
+        taken(entry)
         drop(origin, connection)
       }
       // An idle connection is no reason for a program to go on.
-      const entry: Idle = { connection, timer: setTimeout(forget, idle).unref() }
+      const entry: Idle = { connection, timer: setTimeout(forget, idle).unref(), forget }
       origin.idle.push(entry)
+      kept.add(entry)
       // Whatever comes now, its end or bytes that nobody asked for, is the end of it.
       connection.read(forget)
+      const [oldest] = kept
+      if (kept.size > options.idle) oldest?.forget()
     },
     close: () => {
       for (const origin of origins.values()) {
-        for (const { timer } of origin.idle) clearTimeout(timer)
+        for (const idle of origin.idle) taken(idle)
         for (const waiter of origin.waiting) {
           waiter.stop?.()
           waiter.resume(Exit.fail(closed("the client was closed")))

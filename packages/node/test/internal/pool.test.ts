@@ -13,7 +13,7 @@ const made = Effect.fnUntraced(function*(patience: number, resolve: LookupFuncti
   const wire = yield* Wire.serve((_, socket) => void socket.write(ok()))
   // A name, so that it is looked up.
   const url = new URL(wire.url.replace("127.0.0.1", "localhost"))
-  const options = { connections: 1, patience, connectTimeout: 1000, tls: () => ({}), refusal: () => undefined }
+  const options = { connections: 1, patience, idle: 2, connectTimeout: 1000, tls: () => ({}), refusal: () => undefined }
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() => Pool.make({ ...options, lookup: resolve })),
     (pool) => Effect.sync(pool.close)
@@ -65,6 +65,18 @@ describe("pool", () => {
       pool.release(url, second, 10_000)
       assert.include([first, second], yield* acquire())
       assert.strictEqual(wire.connections, 2)
+    })))
+
+  it.live("keeps few idle connections, however many origins there are", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { pool, wire } = yield* made(forever, (_, options, callback) => lookup("127.0.0.1", options, callback))
+      const { port } = new URL(wire.url)
+      for (const host of ["a.test", "b.test", "c.test", "d.test"]) {
+        const url = new URL(`http://${host}:${port}`)
+        pool.release(url, yield* pool.acquire(url, false, (self) => self), 10_000)
+      }
+      yield* Wire.until(() => wire.open.size === 2)
+      assert.strictEqual(wire.connections, 4)
     })))
 
   it.live("keeps nothing of the asynchronous context of whoever had it make a connection", () =>
