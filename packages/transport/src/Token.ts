@@ -277,7 +277,12 @@ export const make = Effect.fnUntraced(function*(http: HttpClient.HttpClient): Ef
       yield* ResponseBody.discard(response)
     }
     const token = yield* response === undefined || isRefused(response) ? exchange(http, wish) : read(wish, response)
-    if (wish.realm.isTrusted && token.refreshToken !== undefined) refreshTokens.set(owner, token.refreshToken)
+    if (wish.realm.isTrusted && token.refreshToken !== undefined) {
+      refreshTokens.delete(owner)
+      refreshTokens.set(owner, token.refreshToken)
+      // A registry may name another realm each time.
+      if (refreshTokens.size > capacity) refreshTokens.delete(refreshTokens.keys().next().value!)
+    }
     return token
   })
 

@@ -132,6 +132,8 @@ const userAgent = "effect-oci/0"
 const maxRedirects = 10
 /** Of how many registries is remembered what they answered to a ping. */
 const mostSessions = 1024
+/** Of how many hosts is remembered that they have answered: a redirect may lead to another each time. */
+const mostHosts = 4096
 
 const bearer = (token: Redacted.Redacted): Redacted.Redacted =>
   Redacted.make(`Bearer ${Redacted.value(token)}`, { label: "token" })
@@ -207,7 +209,13 @@ const make = Effect.gen(function*() {
   const pauses = Pauses.make()
   const warn = Warning.make()
 
+  /** Hosts, the last that did last. */
   const answered = new Set<string>()
+  const hasAnswered = (hostname: string): void => {
+    answered.delete(hostname)
+    answered.add(hostname)
+    if (answered.size > mostHosts) answered.delete(answered.values().next().value!)
+  }
 
   /** A host that has answered is there: only its name service is away for a while. */
   const isKnown = (hostname: string) => (error: RegistryError): RegistryError =>
@@ -230,7 +238,7 @@ const make = Effect.gen(function*() {
       Effect.matchEffect({
         onFailure: (error) => Effect.fail(isKnown(hostname)(error)),
         onSuccess: (response) => {
-          answered.add(hostname)
+          hasAnswered(hostname)
           const warning = response.headers["warning"]
           return warning === undefined && response.status !== 429
             ? Effect.succeed(response)

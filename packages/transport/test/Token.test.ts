@@ -255,6 +255,17 @@ describe("Token", () => {
         assert.deepStrictEqual(internet.seen.slice(1).filter(({ headers }) => "authorization" in headers), [])
       }))
 
+    it.effect("keeps the last thousand refresh tokens, however many realms a registry names", () =>
+      Effect.gen(function*() {
+        const internet = server(() => ({ refresh_token: "r", expires_in: 2 }))
+        const kept = yield* tokens(internet)
+        const at = (n: number) => kept.get(wish({ realm: { url: new URL(`${Internet.realm}/${n}`), isTrusted: true } }))
+        for (let n = 0; n <= 1024; n++) yield* at(n)
+        yield* TestClock.adjust("2 seconds")
+        yield* Effect.andThen(at(1024), at(0))
+        assert.deepStrictEqual(internet.seen.slice(-2).map(({ method }) => method), ["POST", "GET"])
+      }))
+
     it.effect("goes back to the password where a refresh token is not taken", () =>
       Effect.gen(function*() {
         const internet = server((_, { method }) => method === "POST" ? reply(400) : { refresh_token: "r" })

@@ -18,7 +18,7 @@ import * as RetryPolicy from "../src/RetryPolicy.ts"
 import * as Transport from "../src/Transport.ts"
 import * as Internet from "./internet.ts"
 
-const { bearer, client, get, json, realm, repository, reply, transport } = Internet
+const { bearer, client, get, json, manifest, realm, repository, reply, transport } = Internet
 const push = [AccessScope.push(repository)]
 
 /**
@@ -68,6 +68,28 @@ describe("Transport", () => {
         yield* Effect.andThen(ask(1029), ask(0))
       }).pipe(Effect.provide(transport(internet)))
       assert.deepStrictEqual([pings(1029), pings(0)], [1, 2])
+    }))
+
+  it.effect("remembers of a few thousand hosts that they have answered, wherever redirects lead", () =>
+    Effect.gen(function*() {
+      let redirects = 0
+      let isAway = false
+      const internet = Internet.make(({ url }) =>
+        isAway && url.host !== "registry.test"
+          ? undefined
+          : url.pathname === manifest
+          ? reply(307, { location: `https://r${redirects}.test/` })
+          : reply(200)
+      )
+      yield* Effect.gen(function*() {
+        for (; redirects < 4200; redirects++) yield* get()
+        isAway = true
+        for (const [host, transient] of [[4199, true], [0, false]] as const) {
+          redirects = host
+          const error = yield* Effect.flip(Effect.provideService(get(), RetryPolicy.RetryPolicy, RetryPolicy.challenge))
+          assert.deepInclude(error.reason, { _tag: "Unreachable", code: "ENOTFOUND", transient })
+        }
+      }).pipe(Effect.provide(transport(internet)))
     }))
 
   it.effect("reads from who asks nobody with the ping, and not after it", () =>

@@ -29,7 +29,10 @@ export const make = () => {
       const asked = yield* parseRetryAfter(headers["retry-after"], headers["date"])
       // Who asks for more than anybody waits makes the requests fail, each with its own answer.
       if (asked === undefined || Duration.isGreaterThan(asked, longestWait)) return
-      const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(asked)
+      const now = yield* Clock.currentTimeMillis
+      // Nobody may have come back to them.
+      for (const [other, end] of until) if (end <= now) until.delete(other)
+      const end = now + Duration.toMillis(asked)
       until.set(origin, Math.max(end, until.get(origin) ?? 0))
     }),
 
