@@ -34,11 +34,18 @@ import * as NodeDial from "./NodeDial.ts"
  */
 export interface Options {
   /**
-   * How many connections an origin gets, unless none of them comes free for a second.
+   * How many connections an origin gets, as long as those come free.
    *
    * @default 64
    */
   readonly connections?: number | undefined
+  /**
+   * How long a connection that others have is waited for, in milliseconds, before there is one more: they may wait for who waits
+   * here.
+   *
+   * @default 1000
+   */
+  readonly patience?: number | undefined
   /**
    * How long an idle connection is kept, in milliseconds, where the server does not say.
    *
@@ -56,9 +63,6 @@ export interface Options {
 /** What is kept of a server's own patience, lest both end at the same moment. */
 const margin = 1000
 const longestKeepAlive = 60_000
-
-/** How long a connection that others have is waited for, in milliseconds: they may wait for who waits here. */
-const patience = 1000
 
 /** How many idle connections there are to all origins. */
 const mostIdle = 256
@@ -98,7 +102,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.sync(() =>
         Pool.make({
           connections: options?.connections ?? 64,
-          patience,
+          patience: options?.patience ?? 1000,
           idle: mostIdle,
           connectTimeout: options?.connectTimeout ?? 10_000,
           tls: (host) => NodeDial.tlsOptions(origins(host).tls ?? {}),

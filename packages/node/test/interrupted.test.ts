@@ -39,7 +39,7 @@ it.live.each([["small", 100], ["large", 300_000]] as const)(
     Effect.scoped(Effect.gen(function*() {
       const wire = yield* Wire.serve((_, socket) => void socket.write(ok("x".repeat(size))))
       const nobody = HttpClient.make(() => Effect.die(new Error("asked")))
-      const client = yield* NodeLane.make(nobody, { connections: 1 })
+      const client = yield* NodeLane.make(nobody, { connections: 1, patience: 1_000_000 })
       const ask = client.get(wire.url).pipe(
         Effect.provideService(ResponseBody.Attended, true),
         Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
