@@ -11,7 +11,7 @@ import { closed } from "./wire.ts"
 export interface Options extends Omit<Connection.Options, "room"> {
   /** How many connections an origin gets as long as those come free. */
   readonly connections: number
-  /** How long one of them is waited for, in milliseconds, before there is one more. */
+  /** In milliseconds: where none of them comes free for so long, there is one more. */
   readonly patience: number
   /** How many idle connections are kept, those of all origins counted: each reply may lead to another. */
   readonly idle: number
@@ -56,6 +56,8 @@ interface Origin {
   readonly waiting: Set<Waiter>
   /** What closes each connection that is there or in the making. */
   readonly open: Set<() => void>
+  /** Ends the wait for one that comes free. */
+  timer: NodeJS.Timeout | undefined
 }
 
 const KiB = 1024
@@ -79,7 +81,7 @@ export const make = (options: Options): Pool => {
   const originOf = (url: URL): Origin => {
     let origin = origins.get(url.origin)
     if (origin === undefined) {
-      origin = { url, idle: [], waiting: new Set(), open: new Set() }
+      origin = { url, idle: [], waiting: new Set(), open: new Set(), timer: undefined }
       origins.set(url.origin, origin)
     }
     return origin
@@ -93,6 +95,7 @@ export const make = (options: Options): Pool => {
       if (!hasRoom(origin)) break
       waiter.stop?.()
       begin(origin, waiter)
+      watch(origin)
     }
     if (origin.open.size === 0 && origin.waiting.size === 0) origins.delete(origin.url.origin)
   }
@@ -147,17 +150,28 @@ export const make = (options: Options): Pool => {
     dial(origin, waiter)
   }
 
-  const queue = (origin: Origin, waiter: Waiter): void => {
-    const leave = (): void => {
-      clearTimeout(timer)
-      origin.waiting.delete(waiter)
-    }
-    const timer = setTimeout(() => {
-      leave()
-      dial(origin, waiter)
+  /**
+   * Begins to wait for the next connection that comes free, if anybody does. For whoever is first there is one more where none
+   * does, and for the others after as long again: a slow server is not to get as many as there are requests.
+   */
+  const watch = (origin: Origin): void => {
+    clearTimeout(origin.timer)
+    const [first] = origin.waiting
+    origin.timer = first && setTimeout(() => {
+      const [first] = origin.waiting
+      first?.stop?.()
+      if (first !== undefined) dial(origin, first)
+      watch(origin)
     }, options.patience)
-    waiter.stop = leave
+  }
+
+  const queue = (origin: Origin, waiter: Waiter): void => {
+    waiter.stop = () => {
+      origin.waiting.delete(waiter)
+      if (origin.waiting.size === 0) watch(origin)
+    }
     origin.waiting.add(waiter)
+    if (origin.timer === undefined) watch(origin)
   }
 
   return {
@@ -195,6 +209,7 @@ export const make = (options: Options): Pool => {
         // Whoever wants a fresh one gets it in the place of this one.
         if (next.fresh) return drop(origin, connection)
         next.stop?.()
+        watch(origin)
         return next.resume(Exit.succeed(connection))
       }
       const forget = (): void => {

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { AsyncLocalStorage } from "node:async_hooks"
@@ -65,6 +65,26 @@ describe("pool", () => {
       pool.release(url, second, 10_000)
       assert.include([first, second], yield* acquire())
       assert.strictEqual(wire.connections, 2)
+    })))
+
+  it.live("makes one more at a time, however many wait for a slow server", () =>
+    Effect.scoped(Effect.gen(function*() {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
+        () => Effect.sync(() => vi.useRealTimers())
+      )
+      const { acquire, wire } = yield* made(500)
+      yield* acquire()
+      const waiting = yield* Effect.forEach(
+        [0, 1, 2],
+        () => Effect.forkChild(acquire(), { startImmediately: true })
+      )
+      for (const at of [0, 1]) {
+        vi.advanceTimersByTime(500)
+        yield* Fiber.join(waiting[at]!)
+        assert.deepStrictEqual(waiting.map((fiber) => fiber.pollUnsafe() !== undefined), [true, at === 1, false])
+        assert.strictEqual(wire.connections, 2 + at)
+      }
     })))
 
   it.live("keeps few idle connections, however many origins there are", () =>
