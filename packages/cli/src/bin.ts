@@ -7,6 +7,7 @@ import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import * as Runtime from "effect/Runtime"
 import * as Cli from "./Cli.ts"
 import { report } from "./Failed.ts"
 
@@ -21,6 +22,18 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.stderr.write(`effect-oci: what was printed is not whole: ${error.message}\n`)
 })
 
+// Nor does a command end half-way, or a server at all, because nobody reads its complaints any longer.
+process.stderr.on("error", () => {})
+
+// Whoever has started a command is told by what it was interrupted, as shells tell it.
+let interrupted = 130
+process.once("SIGTERM", () => interrupted = 143)
+// A terminal that is closed interrupts, too: what was begun is not left there.
+process.once("SIGHUP", () => {
+  interrupted = 129
+  process.emit("SIGINT")
+})
+
 Cli.run.pipe(
   Effect.provideService(References.TracerEnabled, false),
   // What a command prints is data; what is logged goes beside it.
@@ -30,5 +43,7 @@ Cli.run.pipe(
     (error): error is Exclude<typeof error, CliError.CliError> => !CliError.isCliError(error),
     (error) => report(Effect.fail(error))
   ),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({
+    teardown: (exit, onExit) => Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? interrupted : code))
+  })
 )

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -24,5 +25,32 @@ describe.skipIf(!fs.existsSync("/dev/full"))("bin", () => {
       encoding: "utf8"
     })
     assert.deepStrictEqual([status, stderr], [0, ""])
+  })
+})
+
+/** A registry of the command on a free port; `ended` is its exit code, or the signal that it died of. */
+const serving = async (...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, [entry, "serve", ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  const ended = once(child, "exit").then(([code, signal]) => code ?? signal)
+  const [address] = await once(child.stdout, "data")
+  return { child, ended, url: `http://${String(address).trim()}/v2/` }
+}
+
+describe.skipIf(process.platform === "win32")("signals", () => {
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    it(`ends in order when it is told to, and says by what: ${signal}`, async () => {
+      const { child, ended } = await serving()
+      child.kill(signal)
+      assert.strictEqual(await ended, code)
+    })
+  }
+
+  it("goes on where nobody reads any longer what it complains of", async () => {
+    const { child, ended, url } = await serving("--log", "json")
+    child.stderr.destroy()
+    await once(child.stderr, "close")
+    for (let n = 0; n < 3; n++) assert.strictEqual((await fetch(url)).status, 200)
+    child.kill("SIGTERM")
+    assert.strictEqual(await ended, 143)
   })
 })
