@@ -8,6 +8,7 @@ import * as Transfer from "@effect-oci/content/Transfer"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import * as Waiting from "@effect-oci/transport/Waiting"
 import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,6 +25,7 @@ import * as Waits from "./Waits.ts"
 export interface Screen {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
   readonly write: (text: string) => unknown
 }
 
@@ -38,6 +40,22 @@ const bar = (done: number, of: number, width: number): string => {
 }
 
 const most = 12
+
+/** A console that first makes room for what it prints. */
+const after = (room: () => void, console: Console.Console): Console.Console => {
+  const first = (print: (...args: ReadonlyArray<unknown>) => void) => (...args: ReadonlyArray<unknown>) => {
+    room()
+    print(...args)
+  }
+  return {
+    ...console,
+    debug: first(console.debug),
+    error: first(console.error),
+    info: first(console.info),
+    log: first(console.log),
+    warn: first(console.warn)
+  }
+}
 
 /**
  * Draws the progress of a write while it runs. `run` is given what has to be told of events.
@@ -101,21 +119,34 @@ export const show = <A, E, R>(
     totals === undefined
       ? ""
       : `${totals.done} of ${totals.found} done, ${Transfer.formatBytes(Math.max(0, totals.bytes))} sent`
-  const erase = () => drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`
+  const erase = () => {
+    const text = drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`
+    drawn = 0
+    return text
+  }
   const draw = Effect.map(Clock.currentTimeMillis, (now) => {
     const all = [...moving]
+    const waits = waiting(now)
+    // What has left the screen at its top cannot be erased. The last row is the cursor's, two lines are those below the blobs.
+    const rows = Math.max(1, (screen.rows || 24) - 1)
+    const shown = Math.max(0, Math.min(most, rows - 2 - waits.length))
     const lines = [
-      ...all.slice(0, most).map(line),
-      ...(all.length > most ? [`and ${all.length - most} more`] : []),
-      ...waiting(now),
+      ...all.slice(0, shown).map(line),
+      ...(all.length > shown ? [`and ${all.length - shown} more`] : []),
+      ...waits,
       sum()
-    ].map((text) => text.slice(0, (screen.columns || 80) - 1))
+    ].slice(-rows).map((text) => text.slice(0, (screen.columns || 80) - 1))
     screen.write(`${erase()}${lines.join("\n")}\n`)
     drawn = lines.length
   })
 
+  // What is printed meanwhile stays, above what is drawn next.
+  const printing = Effect.flatMap(
+    Console.Console,
+    (console) => Effect.provideService(run(onEvent), Console.Console, after(() => screen.write(erase()), console))
+  )
   return Effect.raceFirst(
-    Effect.provideService(run(onEvent), RetryPolicy.OnWait, onWait),
+    Effect.provideService(printing, RetryPolicy.OnWait, onWait),
     Effect.andThen(Effect.repeat(draw, Schedule.spaced("100 millis")), Effect.never)
   ).pipe(Effect.ensuring(Effect.sync(() => screen.write(erase()))))
 }

@@ -2,6 +2,7 @@ import * as Transfer from "@effect-oci/content/Transfer"
 import { RegistryError, Unreachable } from "@effect-oci/transport/RegistryError"
 import * as RetryPolicy from "@effect-oci/transport/RetryPolicy"
 import { assert, describe, it } from "@effect/vitest"
+import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -19,7 +20,9 @@ const blob = (name: string, size?: number): Transfer.Item => ({
 })
 
 /** A screen as a terminal shows it: `shown` is what is on it now. */
-const screen = (options: { readonly isTTY?: boolean; readonly columns?: number } = { isTTY: true }) => {
+const screen = (
+  options: { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number } = { isTTY: true }
+) => {
   const written: Array<string> = []
   let lines: Array<string> = []
   return {
@@ -198,6 +201,46 @@ describe("Progress", () => {
           yield* frame
           assert.strictEqual(on.shown()[0]!.length, (columns ?? 80) - 1)
           assert.isTrue(on.shown().every((line) => line.length < (columns ?? 80)))
+        })
+    )
+
+    it.effect("leaves what is printed meanwhile, above what it draws", () =>
+      Effect.gen(function*() {
+        const on = screen()
+        const print = (...args: ReadonlyArray<unknown>) => on.write(`${args.join(" ")}\n`)
+        const results = Progress.show(on, () =>
+          Effect.gen(function*() {
+            yield* Effect.sleep("150 millis")
+            yield* Console.log("copied 1")
+            yield* Console.error("a registry warns")
+            yield* Effect.sleep("100 millis")
+            yield* Effect.logWarning("logged")
+            yield* Effect.sleep("1 second")
+          }))
+        const fiber = yield* Effect.forkChild(
+          Effect.provideService(results, Console.Console, { ...console, error: print, log: print })
+        )
+        yield* TestClock.adjust("200 millis")
+        assert.deepStrictEqual(on.shown(), ["copied 1", "a registry warns", ""])
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(on.shown().slice(0, 2), ["copied 1", "a registry warns"])
+        assert.match(on.shown()[2]!, /logged$/)
+        assert.strictEqual(on.shown().length, 3)
+      }))
+
+    it.effect.each([[1, 1], [3, 2], [10, 9], [undefined, 14]])(
+      "fits all lines in %s rows, so that they can be erased: %s",
+      ([rows, lines]) =>
+        Effect.gen(function*() {
+          const on = screen({ isTTY: true, ...(rows === undefined ? {} : { rows }) })
+          const { frame, tell } = yield* running(on)
+          const items = Array.from({ length: 15 }, (_, n) => blob(n.toString(16), 1))
+          for (const item of items) tell({ _tag: "Found", item })
+          for (const item of items) tell({ _tag: "Started", item })
+          yield* frame
+          assert.strictEqual(on.shown().length, lines)
+          assert.strictEqual(on.shown().at(-1), "0 of 15 done, 0 B sent")
         })
     )
 
