@@ -30,6 +30,7 @@ import * as Stream from "effect/Stream"
 import * as Failure from "./internal/failure.ts"
 import * as Files from "./internal/files.ts"
 import * as Listing from "./internal/listing.ts"
+import * as Lock from "./internal/lock.ts"
 
 /**
  * A layout folder that is open.
@@ -55,6 +56,9 @@ export interface OciLayout extends Store {
 
 const chunkSize = 512 * 1024
 
+/** What may be in a folder before it is a layout. */
+const ours = new Set([".tmp", Lock.name, "blobs", "index.json"])
+
 /**
  * Opens a layout folder, or makes one where there is nothing yet. A folder that holds something else is refused.
  *
@@ -69,20 +73,26 @@ export const make = Effect.fn("OciLayout.make")(function*(
   const failed = Effect.mapError(Failure.from("write", folder, folder))
   yield* failed(fs.makeDirectory(folder, { recursive: true }))
   const entries = yield* failed(fs.readDirectory(folder))
-  if (!entries.includes("oci-layout")) {
-    // What a run that was killed at its first step has left is no reason to refuse the next one.
-    if (entries.some((entry) => entry !== ".tmp" && entry !== "blobs" && entry !== "index.json")) {
-      return yield* new ContentError({
-        operation: "write",
-        location: folder,
-        reason: new Invalid({ detail: "the folder is not empty and not an OCI layout" })
-      })
-    }
+  // What a run that was killed at its first step has left, or another one is about to make, is no reason to refuse.
+  if (!entries.includes("oci-layout") && entries.some((entry) => !ours.has(entry))) {
+    return yield* new ContentError({
+      operation: "write",
+      location: folder,
+      reason: new Invalid({ detail: "the folder is not empty and not an OCI layout" })
+    })
+  }
+  if (!entries.includes("oci-layout") || !entries.includes("index.json")) {
     const files = Files.make(fs, path, { location: folder, temporary: path.join(folder, ".tmp") })
     const put = (name: string, value: unknown) =>
       files.write(name, (append) => append(Json.format(value)), () => path.join(folder, name))
-    yield* put("index.json", { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] })
-    yield* put("oci-layout", { imageLayoutVersion: "1.0.0" })
+    const lacks = (name: string) => Effect.map(failed(fs.exists(path.join(folder, name))), (exists) => !exists)
+    // Another one may have made and filled the list since.
+    yield* Effect.gen(function*() {
+      if (yield* lacks("index.json")) {
+        yield* put("index.json", { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] })
+      }
+      if (yield* lacks("oci-layout")) yield* put("oci-layout", { imageLayoutVersion: "1.0.0" })
+    }).pipe(Lock.locked(fs, path.join(folder, Lock.name), folder))
   }
   return yield* open(folder)
 })

@@ -323,6 +323,36 @@ describe("OciLayout", () => {
         yield* Stream.runDrain(layout.fetch(layer))
       }))
 
+    it.effect("makes its list anew where that is gone", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const { path } = yield* OciLayout.make(yield* folder)
+        yield* fs.remove(`${path}/index.json`)
+        const layout = yield* OciLayout.make(path)
+        yield* Copy.copy(store, layout, root, { tags: [v1] })
+        assert.strictEqual((yield* layout.resolve(v1)).digest, root.digest)
+      }))
+
+    it.effect("keeps what another one lists while it makes the folder, too", () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { root, store } = yield* image
+        const path = yield* folder
+        let isFirst = true
+        const other = Effect.gen(function*() {
+          if (!isFirst) return
+          isFirst = false
+          yield* Copy.copy(store, yield* OciLayout.make(path), root, { tags: [v1] })
+        }).pipe(Effect.provide(NodeServices.layer), Effect.orDie)
+        const slow: FileSystem.FileSystem = {
+          ...fs,
+          readDirectory: (...args) => Effect.tap(fs.readDirectory(...args), () => other)
+        }
+        const layout = yield* Effect.provideService(OciLayout.make(path), FileSystem.FileSystem, slow)
+        assert.strictEqual((yield* layout.resolve(v1)).digest, root.digest)
+      }))
+
     it.effect("keeps what it does not know of in index.json", () =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem

@@ -97,7 +97,7 @@ export const make = (
   })
 
   const writers = Semaphore.makeUnsafe(1)
-  const lock = Lock.locked(fs, path.join(folder, ".lock"), folder)
+  const lock = Lock.locked(fs, path.join(folder, Lock.name), folder)
   let open: Batch | undefined
 
   const commit = ({ changes }: Batch) =>

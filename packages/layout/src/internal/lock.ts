@@ -8,6 +8,9 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Failure from "./failure.ts"
 
+/** The lock file of a layout. */
+export const name = ".lock"
+
 /**
  * Holds a lock file meanwhile. A lock that is older than half a minute was left behind by somebody who is no more: what it
  * guards takes milliseconds.
@@ -29,7 +32,7 @@ export const locked = (fs: FileSystem.FileSystem, file: string, location: string
       while: (error) => error.reason._tag === "AlreadyExists",
       schedule: Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 3000 }))
     }),
-    Effect.mapError(Failure.from("tag", location, file))
+    Effect.mapError(Failure.from("write", location, name))
   )
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ContentError, R> =>
     Effect.acquireUseRelease(take, () => self, () => Effect.ignore(fs.remove(file, { force: true })))
