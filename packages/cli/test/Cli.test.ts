@@ -121,6 +121,9 @@ describe("effect-oci", () => {
           [["digest", "--nope", "a"], /^effect-oci: Unrecognized flag: --nope/],
           [["copy", "--concurrency", "0", "a", "b"], /^effect-oci: .*--concurrency.*Expected: 1 or more$/],
           [["serve", "--port", "99999"], /^effect-oci: .*--port.*Expected: 0 to 65535$/],
+          // Else what is being pushed would go before its manifest comes.
+          [["serve", "--prune-after", "0"], /^effect-oci: .*--prune-after.*Expected: 1 or more$/],
+          [["serve", "--answer-for", "http://a.example"], /^effect-oci: Invalid registry .*must not have a scheme/],
           [["serve", "--port", host.replace(/^.*:/, "")], /^effect-oci: .*EADDRINUSE: address already in use/]
         ]
         for (const [args, pattern, env] of table) {

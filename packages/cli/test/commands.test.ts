@@ -198,6 +198,8 @@ describe("commands", () => {
         const missing = yield* run("attach", "--artifact-type", spdx, `${app}:1`, `${folder}/none.json`)
         assert.isFalse(missing.isSuccess)
         assert.include(missing.err[0], "none.json")
+        const both = yield* run("attach", "--artifact-type", spdx, `${app}:1`, `${folder}/sbom.json`, folder)
+        assert.strictEqual(both.err[0], `effect-oci: read at ${folder}: a folder cannot be attached`)
       }))
 
     it.effect("sync: a line for each tag, and on after one that failed", () =>

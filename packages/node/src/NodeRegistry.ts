@@ -108,7 +108,10 @@ const settingsOf = ({ answerFor = [], host = "127.0.0.1", settings, upstreams }:
   ...Settings.defaults,
   ...settings,
   readOnly: upstreams !== undefined || settings?.readOnly === true,
-  hosts: isLoopback(host) || answerFor.length > 0 ? [...loopback, host, ...answerFor] : undefined
+  // Names are compared with what a client says in lower case.
+  hosts: isLoopback(host) || answerFor.length > 0
+    ? [...loopback, host, ...answerFor].map((name) => name.toLowerCase())
+    : undefined
 })
 
 /** Answers: the registry, behind whoever lets in, with what goes wrong before it and whoever watches before all. */

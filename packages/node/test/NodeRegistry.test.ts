@@ -181,7 +181,7 @@ const stall = (host: string) =>
 describe("NodeRegistry", () => {
   it.live("A86: answers for names of this machine only", () =>
     Effect.gen(function*() {
-      const host = yield* NodeRegistry.serve({ answerFor: ["registry.test"] })
+      const host = yield* NodeRegistry.serve({ answerFor: ["Registry.Test"] })
       const status = (name: string, headers = {}) =>
         Effect.map(ask(`http://${host}/v2/`, { headers: { host: name, ...headers } }), ({ status }) => status)
       for (const name of [host, "localhost", "localhost:1", "[::1]:5000", "registry.test"]) {

@@ -1,3 +1,4 @@
+import { ContentError, Invalid } from "@effect-oci/content/ContentError"
 import type * as Attachment from "@effect-oci/remote/Attachment"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as Argument from "effect/cli/Argument"
@@ -25,6 +26,19 @@ const parse = (text: string): { readonly file: string; readonly mediaType: strin
     : { file: match[1]!, mediaType: match[2]! }
 }
 
+/** Fails where a file cannot be read; what is not one, such as a pipe, may be. */
+const readable = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  yield* fs.access(file, { readable: true })
+  if ((yield* fs.stat(file)).type === "Directory") {
+    return yield* new ContentError({
+      operation: "read",
+      location: file,
+      reason: new Invalid({ detail: "a folder cannot be attached" })
+    })
+  }
+})
+
 export const attach = Command.make("attach", {
   reference: Argument.String("REF").pipe(Argument.withDescription("what it is about"), Flags.inRegistry),
   files: Argument.String("FILE[:TYPE]").pipe(
@@ -51,7 +65,7 @@ export const attach = Command.make("attach", {
       annotations: { "org.opencontainers.image.title": path.basename(file) }
     }))
     // Before anything is sent.
-    yield* Effect.forEach(files.map(parse), ({ file }) => fs.access(file, { readable: true }), { discard: true })
+    yield* Effect.forEach(files.map(parse), ({ file }) => readable(file), { discard: true })
     const attached = yield* Progress.show(process.stderr, (onEvent) =>
       remote.attach(reference, {
         artifactType,

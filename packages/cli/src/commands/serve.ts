@@ -12,6 +12,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { setFlagsFromString } from "node:v8"
 import { report } from "../Failed.ts"
+import * as Flags from "../Flags.ts"
 
 /** What a server needs is loaded here only: it takes longer than most commands take in all. */
 const load = Effect.promise(async () => {
@@ -76,6 +77,8 @@ const keeping = {
     Flag.withDescription(
       "after how many days blobs go that no manifest names and nobody asked for; never unless given"
     ),
+    // What is being pushed is named by no manifest yet.
+    Flags.positive,
     Flag.optional
   ),
   noSync: Flag.Boolean("no-sync").pipe(
@@ -147,6 +150,7 @@ export const serve = Command.make(
     report(Effect.scoped(Effect.gen(function*() {
       const { NodeRegistry } = yield* load
       const { answerFor, host, log, port } = options
+      for (const name of answerFor) yield* Effect.fromResult(Registry.parse(name))
       const address = yield* NodeRegistry.serve({
         host,
         port,
