@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Insecure from "./internal/insecure.ts"
 import * as Mirror from "./Mirror.ts"
 import * as Origin from "./Origin.ts"
 import * as Proxy from "./Proxy.ts"
@@ -126,7 +127,7 @@ export const parseDaemon = (bytes: Uint8Array): Result.Result<RegistriesConf.Reg
         .map(({ host }) => [host, { plainHttp: true }] as const),
       // Networks are named as well, which say nothing of a host by its name.
       ...strings(json["insecure-registries"]).filter((host) => !host.includes("/"))
-        .map((host) => [host, { tls: { skipVerify: true } }] as const)
+        .map((host) => [host, Insecure.origin(host)] as const)
     ]
   })
 }

@@ -8,6 +8,7 @@ import * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
 import * as Toml from "effect/encoding/Toml"
 import * as Result from "effect/Result"
+import * as Insecure from "./internal/insecure.ts"
 import type * as Mirror from "./Mirror.ts"
 import type * as Origin from "./Origin.ts"
 
@@ -68,7 +69,8 @@ const withoutComments = (text: string): string =>
  *
  * **Gotchas**
  *
- * An `insecure` host is believed whatever its certificate; plain http is spoken to no host that was not set to it.
+ * An `insecure` host is believed whatever its certificate; plain http is spoken to no host that was not set to it,
+ * but to this machine.
  *
  * @category decoding
  * @since 1.0.0
@@ -81,7 +83,8 @@ export const parse = (text: string): Result.Result<RegistriesConf, string> => {
   const entries: Array<RegistriesConf["entries"][number]> = []
   const wrong: Array<string> = []
   const insecure = (location: string, table: Record<string, unknown>) => {
-    if (table["insecure"] === true) origins.push([hostOf(location), { tls: { skipVerify: true } }])
+    const host = hostOf(location)
+    if (table["insecure"] === true) origins.push([host, Insecure.origin(host)])
   }
   for (const registry of tables(parsed.success["registry"])) {
     const location = textOf(registry["location"])

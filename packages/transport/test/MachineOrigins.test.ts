@@ -1,3 +1,4 @@
+import * as Registry from "@effect-oci/name/Registry"
 import * as Repository from "@effect-oci/name/Repository"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, layer } from "@effect/vitest"
@@ -69,7 +70,7 @@ describe("MachineOrigins", () => {
         const root = yield* home({
           ".config/docker/daemon.json": JSON.stringify({
             "registry-mirrors": ["https://m.test", "http://plain.test:5000/hub/", "no url", 5],
-            "insecure-registries": ["lab.test:5000", "10.0.0.0/8"]
+            "insecure-registries": ["lab.test:5000", "localhost:5000", "10.0.0.0/8"]
           })
         })
         const { mirrors, origins } = yield* within({ HOME: root })
@@ -84,6 +85,7 @@ describe("MachineOrigins", () => {
         assert.deepStrictEqual(mirrorsOf(mirrors, "ghcr.io/a/b"), [])
         assert.deepInclude(origins("plain.test:5000"), { plainHttp: true })
         assert.deepInclude(origins("lab.test:5000"), { tls: { skipVerify: true } })
+        assert.isTrue(Origin.isPlain(origins, Registry.parseUnsafe("localhost:5000")))
         assert.deepStrictEqual(origins("m.test"), {})
       }))
 

@@ -1,11 +1,26 @@
+import * as Registry from "@effect-oci/name/Registry"
 import { assert, describe, it } from "@effect/vitest"
 import * as Toml from "effect/encoding/Toml"
 import * as Result from "effect/Result"
+import * as Origin from "../src/Origin.ts"
 import * as RegistriesConf from "../src/RegistriesConf.ts"
 
 const parse = (text: string) => Result.getOrThrow(RegistriesConf.parse(text))
 
 describe("RegistriesConf", () => {
+  it("goes on speaking plain http to this machine where that is insecure", () => {
+    const places = ["localhost:5000", "127.0.0.1/team", "[::1]:5000", "lab.test"]
+    const { origins } = parse(places.map((place) => `[[registry]]\nlocation = "${place}"\ninsecure = true\n`).join(""))
+    const lookup = Origin.fromEntries(origins)
+    const plain = (host: string) => Origin.isPlain(lookup, Registry.parseUnsafe(host))
+    assert.deepStrictEqual(["localhost:5000", "127.0.0.1", "[::1]:5000", "lab.test"].map(plain), [
+      true,
+      true,
+      true,
+      false
+    ])
+  })
+
   it("reads mirrors, other locations, and what is insecure", () => {
     const { entries, origins, wrong } = parse(`
 unqualified-search-registries = ["docker.io"]
