@@ -344,6 +344,8 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           ? "Nothing listens there. Check the port, and that the registry runs."
           : this.reason.code !== undefined && noTls.has(this.reason.code)
           ? "It does not speak TLS. If it is to be spoken to by plain http, name it (EFFECT_OCI_PLAIN_HTTP)."
+          : this.reason.code !== undefined && nobodyVouches.test(this.reason.code)
+          ? "Say whom to believe (ca.crt in its folder of certs.d)."
           : this.reason.code === "ECONNRESET" && plainPing.test(this.url)
           ? "It was spoken to by plain http. If it speaks TLS, say whom to believe (ca.crt in its folder of certs.d)."
           : undefined
@@ -363,6 +365,9 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
 
 /** What Node says of an answer that is none of TLS. */
 const noTls = new Set(["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"])
+
+/** What Node says of a certificate that nobody who is believed has signed. */
+const nobodyVouches = /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)/
 
 /** The first request to a host of this machine, which a server that speaks TLS closes without a word. */
 const plainPing = /^http:\/\/[^/]+\/v2\/$/

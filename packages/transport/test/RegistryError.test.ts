@@ -139,6 +139,24 @@ describe("RegistryError", () => {
         "EFFECT_OCI_PLAIN_HTTP"
       ],
       [
+        "one whose registry has a certificate of its own making",
+        "GET",
+        new Unreachable({ ...unreachable, code: "DEPTH_ZERO_SELF_SIGNED_CERT" }),
+        "Say whom to believe (ca.crt in its folder of certs.d)."
+      ],
+      [
+        "one whose registry has the certificate of an authority that is not known",
+        "GET",
+        new Unreachable({ ...unreachable, code: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY" }),
+        "Say whom to believe"
+      ],
+      [
+        "one whose registry has a certificate that has ended",
+        "GET",
+        new Unreachable({ ...unreachable, code: "CERT_HAS_EXPIRED" }),
+        undefined
+      ],
+      [
         "one who asks where nobody is",
         "GET",
         new Unreachable(unreachable),
