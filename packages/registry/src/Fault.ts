@@ -3,12 +3,14 @@
  *
  * @since 1.0.0
  */
+import * as Registry from "@effect-oci/name/Registry"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Random from "./internal/random.ts"
 import * as Route from "./internal/route.ts"
@@ -48,6 +50,12 @@ export type Action =
  * @since 1.0.0
  */
 export type Rewrite = (told: string | undefined, request: HttpServerRequest.HttpServerRequest) => string | undefined
+
+/** The host that is asked for a registry. What is no registry's name is taken as it is. */
+const asked = (host: string): string => {
+  const registry = Registry.parse(host)
+  return Result.isSuccess(registry) ? Registry.apiHost(registry.success) : host
+}
 
 /**
  * One thing that goes wrong, with the requests it strikes. Each method gives a new fault.
@@ -96,13 +104,13 @@ export class Fault {
    * Strikes requests of this method, `*` for any, whose path has the fragment in it.
    */
   on(method: string, path = ""): Fault {
-    return new Fault(this.action, { ...this, method: method === "*" ? undefined : method, path })
+    return new Fault(this.action, { ...this, method: method === "*" ? undefined : method.toUpperCase(), path })
   }
   /**
-   * Strikes requests to this host only.
+   * Strikes requests to this registry only, by whatever name: those for Docker Hub go to another host than references say.
    */
   at(host: string): Fault {
-    return new Fault(this.action, { ...this, host })
+    return new Fault(this.action, { ...this, host: asked(host) })
   }
   /**
    * Lets so many of them pass first.

@@ -52,6 +52,14 @@ describe("Fault", () => {
       assert.deepStrictEqual(asked, [none, none, none, none, "Status", "Status", none, none])
     })
 
+    it("strikes by whatever name a host has, and methods however they are spelled", () => {
+      const strikes = (named: string, host: string) =>
+        ask(Fault.plan(Fault.refuse.on("put").at(named)), "PUT", "/v2/a/manifests/1", host) === "Refuse"
+      assert.isTrue(strikes("docker.io", "registry-1.docker.io"))
+      assert.isTrue(strikes("Lab.Test:5000", "lab.test:5000"))
+      assert.isFalse(strikes("docker.io", "docker.io.test"))
+    })
+
     it("has the faults in the order they were ordered in", () => {
       const plan = Fault.plan(Fault.status(503), Fault.reset().times(2), Fault.stall())
       const asked = Array.from({ length: 5 }, () => ask(plan, "GET", "/"))
