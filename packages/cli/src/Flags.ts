@@ -21,6 +21,18 @@ export const inRegistry = Argument.filter(
 )
 
 /**
+ * A layout folder, which is written with `oci:` only where a reference could be as well.
+ *
+ * @category arguments
+ * @since 1.0.0
+ */
+export const folder = (description: string) =>
+  Argument.String("DIR").pipe(
+    Argument.withDescription(description),
+    Argument.filter((text) => text !== "" && !text.startsWith("oci:"), () => "the path of a folder, without oci:")
+  )
+
+/**
  * What is meant, by tag or digest.
  *
  * @category arguments

@@ -80,6 +80,9 @@ describe("commands", () => {
 
     const refused: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
       [["pull", "oci:a:1", "b"], "not a folder"],
+      [["pull", "localhost:1/a:1", "oci:b:1"], "the path of a folder, without oci:"],
+      [["push", "oci:a", "localhost:1/b:1"], "the path of a folder, without oci:"],
+      [["push", "", "localhost:1/b:1"], "the path of a folder, without oci:"],
       [["sync", "oci:a", "localhost:1/b"], "not a folder"],
       [["copy", "--all-tags", "localhost:1/b", "oci:a"], "not from or to a folder"],
       [["untag", "localhost:1/a"], "REPOSITORY:TAG"],

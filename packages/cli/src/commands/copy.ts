@@ -60,7 +60,10 @@ export const copy = Command.make(
     source: Argument.String("SRC").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
     target: Argument.String("DST").pipe(Argument.withDescription("a reference, or oci:FOLDER[:TAG]")),
     ...Flags.extent,
-    allTags: Flags.toggle("all-tags", "all tags of a repository: SRC and DST name repositories"),
+    allTags: Flags.toggle(
+      "all-tags",
+      "all tags of a repository, those made of digests by --digest-tags: SRC and DST name repositories"
+    ),
     dryRun: Flags.dryRun,
     json: Flags.json
   },

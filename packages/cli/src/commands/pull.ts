@@ -1,5 +1,4 @@
 import * as Reference from "@effect-oci/name/Reference"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
@@ -8,7 +7,7 @@ import * as Copying from "./copy.ts"
 
 export const pull = Command.make("pull", {
   reference: Flags.reference,
-  folder: Argument.String("DIR").pipe(Argument.withDescription("an OCI layout folder; made where there is none")),
+  folder: Flags.folder("an OCI layout folder; made where there is none"),
   ...Flags.extent,
   dryRun: Flags.dryRun,
   json: Flags.json

@@ -1,7 +1,6 @@
 import * as OciLayout from "@effect-oci/layout/OciLayout"
 import * as Reference from "@effect-oci/name/Reference"
 import type * as Tag from "@effect-oci/name/Tag"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { report } from "../Failed.ts"
@@ -9,7 +8,7 @@ import * as Flags from "../Flags.ts"
 import * as Copying from "./copy.ts"
 
 export const push = Command.make("push", {
-  folder: Argument.String("DIR").pipe(Argument.withDescription("an OCI layout folder")),
+  folder: Flags.folder("an OCI layout folder"),
   reference: Flags.reference,
   ...Flags.extent,
   dryRun: Flags.dryRun,
