@@ -42,7 +42,11 @@ export const login = Effect.fn("CredentialFile.login")(function*(
   password: Redacted.Redacted
 ): Effect.fn.Return<void, AuthnError, Services> {
   if (username === "" || /[:\u0000-\u001f]/.test(username)) {
-    return yield* new AuthnError({ source: file, reason: "Malformed", detail: "a user's name holds no colon" })
+    return yield* new AuthnError({
+      source: file,
+      reason: "Malformed",
+      detail: "a user's name is not empty, and holds no colon"
+    })
   }
   yield* change(file, key, (keeper) =>
     keeper === undefined

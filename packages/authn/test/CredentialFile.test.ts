@@ -177,6 +177,7 @@ describe("CredentialFile", () => {
           (yield* Effect.flip(CredentialFile.login(file, ghcr.name, "a:b", secret))).reason,
           "Malformed"
         )
+        assert.include((yield* Effect.flip(CredentialFile.login(file, ghcr.name, "", secret))).message, "not empty")
         assert.include((yield* Effect.flip(CredentialFile.login(file, "a b", "u", secret))).message, "\"a b\"")
         yield* fs.writeFileString(`${file}.lock`, "")
         const locked = yield* Effect.flip(CredentialFile.login(file, ghcr.name, "ann", secret))
