@@ -43,7 +43,8 @@ type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
  * The last chunk is handed on only when the digest holds, so the consumer never has the whole of wrong content and
  * never sees its end. Bytes beyond the size are not asked for: the right bytes were there, and the rest is nobody's.
  * Nothing is kept; each run of the stream hashes anew, so it can be retried. Where the stream beneath is checked against the
- * same descriptor already, as that of a `Source` is, only the size is looked at again: hashing is most of what a blob costs.
+ * same descriptor already, as that of a `Source` is, and hands on the very chunks that were checked, only the size is looked at
+ * again: hashing is most of what a blob costs.
  *
  * @category verification
  * @since 1.0.0
@@ -53,12 +54,15 @@ export const stream = (descriptor: Descriptor.Descriptor, options: Options) =>
   self: Stream.Stream<Uint8Array, E, R>
 ): Stream.Stream<Uint8Array, E | ContentError, R> =>
   Stream.unwrap(Effect.map(Above, (above) => {
-    const beneath: Beneath = { isThere: false, isRight: false }
+    const beneath: Beneath = { isThere: false, last: [], isRight: false }
     const told = (options.offset ?? 0) === 0 ? above?.(descriptor) : undefined
     const listen: Listen = (other) => {
       if (other.digest !== descriptor.digest || other.size !== descriptor.size) return undefined
       beneath.isThere = true
-      return () => void (beneath.isRight = true)
+      return {
+        handed: (chunks) => void (beneath.last = chunks),
+        held: () => void (beneath.isRight = true)
+      }
     }
     return Stream.transformPull(
       Stream.provideService(self, Above, listen),
@@ -75,14 +79,24 @@ export const stream = (descriptor: Descriptor.Descriptor, options: Options) =>
     )
   }))
 
-/** What is known of a check beneath: that there is one, before the first chunk comes; that it held, before the last one. */
+/**
+ * What is known of a check beneath: that there is one, before the first chunk comes; what it has handed on last; that it held,
+ * before the last chunk comes.
+ */
 interface Beneath {
   isThere: boolean
+  last: ReadonlyArray<Uint8Array>
   isRight: boolean
 }
 
-/** Is told of a check, and gives what is to be called once it holds. */
-type Listen = (descriptor: Descriptor.Descriptor) => (() => void) | undefined
+/** Hears of a check what it hands on, and that it holds. */
+interface Listener {
+  readonly handed: (chunks: ReadonlyArray<Uint8Array>) => void
+  readonly held: () => void
+}
+
+/** Is told of a check, and gives who is to hear of it. */
+type Listen = (descriptor: Descriptor.Descriptor) => Listener | undefined
 
 const Above = Context.Reference<Listen | undefined>("@effect-oci/content/Verify/Above", {
   defaultValue: () => undefined
@@ -100,15 +114,29 @@ const checker = (
   options: Options,
   start: Hasher.Start,
   beneath: Beneath,
-  told: (() => void) | undefined
+  told: Listener | undefined
 ) => {
   const offset = options.offset ?? 0
   let hasher: Hasher.Hasher | undefined
   let isBegun = false
-  const begin = (): void => {
-    if (isBegun) return
+  let isSame = true
+  /** How many of the chunks that were handed on last have come. */
+  let come = 0
+  let last = beneath.last
+  /** Whether the chunks are those that were handed on beneath, and nothing was read since, which might have overwritten them. */
+  const areThose = (chunks: ReadonlyArray<Uint8Array>): boolean => {
+    if (last !== beneath.last) {
+      if (come !== last.length) return false
+      last = beneath.last
+      come = 0
+    }
+    return chunks.every((chunk) => chunk === last[come++])
+  }
+  const begin = (chunks: ReadonlyArray<Uint8Array>): void => {
+    if (isBegun && hasher !== undefined) return
+    isSame &&= areThose(chunks)
+    if (!isBegun && offset === 0 && !(beneath.isThere && isSame)) hasher = start(Digest.algorithm(descriptor.digest))
     isBegun = true
-    if (offset === 0 && !beneath.isThere) hasher = start(Digest.algorithm(descriptor.digest))
   }
   const failure = (reason: DigestMismatch | Invalid | SizeMismatch) =>
     Effect.fail(new ContentError({ operation: "read", location: options.location, reason }))
@@ -117,23 +145,24 @@ const checker = (
 
   const complete = (chunks: ReadonlyArray<Uint8Array>): Pull.Pull<Chunks, ContentError> => {
     done = true
-    begin()
+    if (!isBegun) begin([])
     const actual = hasher?.digest()
     if (actual !== undefined && actual !== descriptor.digest) {
       return failure(new DigestMismatch({ expected: descriptor.digest, actual }))
     }
     // Not all of these bytes, or not only they, have passed the check that was relied on.
-    if (offset === 0 && hasher === undefined && !beneath.isRight) {
+    if (offset === 0 && hasher === undefined && !(isSame && beneath.isRight)) {
       return failure(new Invalid({ detail: `${descriptor.digest}: the bytes are not those that were checked` }))
     }
-    told?.()
+    told?.handed(chunks)
+    told?.held()
     return isNonEmpty(chunks) ? Effect.succeed(chunks) : Cause.done()
   }
 
   return {
     isDone: () => done,
     next: (chunks: Chunks): Pull.Pull<Chunks, ContentError> => {
-      begin()
+      begin(chunks)
       for (let i = 0; i < chunks.length; i++) {
         const chunk = chunks[i]!
         const room = descriptor.size - received
@@ -147,6 +176,7 @@ const checker = (
         received += room
         return complete(last.length === 0 ? chunks.slice(0, i) : [...chunks.slice(0, i), last])
       }
+      told?.handed(chunks)
       return Effect.succeed(chunks)
     },
     ended: (): Pull.Pull<Chunks, ContentError> =>

@@ -98,6 +98,37 @@ describe("Verify", () => {
         assert.isTrue(Exit.isFailure((yield* over(descriptor, again)).exit))
       }))
 
+    it.effect("believes no check of bytes that were changed since", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const changed = (from: number) => {
+          let n = 0
+          return Stream.map(
+            checked(descriptor, chunks(content, 4)),
+            (chunk) => n++ < from ? chunk : new Uint8Array(chunk).fill(0, 0, 1)
+          )
+        }
+        for (const from of [0, 1, 2, 4]) {
+          assert.isTrue(Exit.isFailure((yield* over(descriptor, changed(from))).exit), String(from))
+        }
+        // What is put together anew is hashed anew.
+        const copied = Stream.map(checked(descriptor, chunks(content, 4)), (chunk) => chunk.slice())
+        const { count, exit } = yield* over(descriptor, copied)
+        assert.deepStrictEqual([count, Exit.isSuccess(exit)], [2, true])
+      }))
+
+    it.effect("believes no check of bytes that are handed on later than the next ones are read", () =>
+      Effect.gen(function*() {
+        const descriptor = yield* describeBytes(content)
+        const buffer = new Uint8Array(4)
+        const lent = Stream.map(Stream.rechunk(chunks(content, 4), 1), (chunk) => {
+          buffer.set(chunk)
+          return buffer.subarray(0, chunk.length)
+        })
+        const late = Stream.buffer(checked(descriptor, lent), { capacity: 8 })
+        assert.isTrue(Exit.isFailure((yield* over(descriptor, late)).exit))
+      }))
+
     it.effect("hashes itself where the one beneath checks something else, or only a part", () =>
       Effect.gen(function*() {
         const descriptor = yield* describeBytes(content)
