@@ -42,7 +42,7 @@ const verify = Effect.fnUntraced(function*(storage: Storage["Service"], known: S
     known.add(digest)
     const hash = createHash("sha256")
     yield* Stream.runForEach(
-      storage.readBlob(repository, digest, 0, size),
+      yield* storage.readBlob(repository, digest, 0, size),
       (bytes) => Effect.sync(() => void hash.update(bytes))
     )
     assert.strictEqual(`sha256:${hash.digest("hex")}`, digest)

@@ -244,7 +244,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
           within(repository.name, (storage, path) =>
             Effect.flatMap(storage.blobSize(path, digest), (size) =>
               Option.isNone(size) ? Effect.succeedNone : Effect.asSome(
-                Stream.mkUint8Array(storage.readBlob(path, digest, 0, size.value))
+                Effect.flatMap(storage.readBlob(path, digest, 0, size.value), Stream.mkUint8Array)
               )))
       }),
     requests: Effect.sync(() => requests.map((made) => ({ ...made }))),

@@ -108,11 +108,11 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
       ),
     findBlob: (digest) => Effect.sync(() => linked(digest)),
     readBlob: (_, digest, start, end) =>
-      Stream.suspend(() => {
+      Effect.succeed(Stream.suspend(() => {
         const spool = blobs.get(digest)
         // One block at a time, so that a reader who stops holds nothing.
         return spool === undefined ? Stream.empty : Stream.fromIterable(Spool.read(spool, start, end), { chunkSize: 1 })
-      }),
+      })),
     linkBlob: (repository, digest, from) =>
       Effect.sync(() => {
         if (repositories.get(from)?.blobs.has(digest) !== true) return false

@@ -65,6 +65,12 @@ const lead = 64
 /** How much of a blob a source has to show to be believed that it has it, in bytes. */
 const shown = 64 * 1024
 
+interface Download {
+  readonly done: Deferred.Deferred<void, StorageError>
+  /** What there is for whoever began it, once there is any. */
+  readonly first: Effect.Effect<Stream.Stream<Uint8Array>, StorageError>
+}
+
 /** As many entries as are worth their memory; the oldest go first. */
 const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
   // What is named again is new again.
@@ -79,6 +85,16 @@ const mostTags = 1_000_000
 const unlisted = new StorageError({ reason: "Upstream", detail: "the tags cannot be listed" })
 
 const upstream = (error: ContentError) => new StorageError({ reason: "Upstream", detail: error.message })
+
+/** What a blob's failure is to whoever asked: a blob that a manifest names may be gone, and none of it is the client's fault. */
+const unread = (error: ContentError | StorageError): StorageError =>
+  error.reason === "DigestMismatch"
+    ? new StorageError({ reason: "Upstream", detail: error.detail })
+    : error._tag === "StorageError"
+    ? error
+    : error.reason._tag === "NotFound"
+    ? new StorageError({ reason: "NoBlob", detail: error.message })
+    : upstream(error)
 
 /**
  * Puts a storage before sources.
@@ -107,7 +123,7 @@ export const make = Effect.fnUntraced(function*(
   const forgotten = Duration.toMillis(Duration.fromInputUnsafe(missingFor))
   const missing = new Map<string, number>()
   const named = new Map<string, Descriptor.Descriptor>()
-  const downloads = new Map<string, Deferred.Deferred<void, StorageError>>()
+  const downloads = new Map<string, Download>()
 
   // What one repository says of a digest is nothing to another.
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
@@ -201,7 +217,7 @@ export const make = Effect.fnUntraced(function*(
     )
     if (others[0] === undefined) return false
     const collect = Bytes.collect({ location: source.location, limit: shown })
-    const ours = yield* collect(storage.readBlob(others[0], digest, at, size))
+    const ours = yield* collect(yield* storage.readBlob(others[0], digest, at, size))
     const theirs = yield* collect(source.fetch(descriptor, at))
     const isShown = theirs.length === shown && theirs.every((byte, i) => byte === ours[i])
     return isShown && (yield* storage.linkBlob(repository, digest, others[0]))
@@ -229,20 +245,23 @@ export const make = Effect.fnUntraced(function*(
     yield* storage.append(repository, upload.id, 0, heard).pipe(
       Effect.andThen(storage.commit(repository, upload.id, descriptor.digest)),
       Effect.onError(() => Effect.ignore(storage.cancel(repository, upload.id))),
-      Effect.catchTag("ContentError", (error) => Effect.fail(upstream(error)))
+      Effect.mapError(unread)
     )
     if (last !== undefined) hear(last)
   })
 
-  /** Begins to keep a blob, and gives as much of it meanwhile as the client is fast enough to take. */
+  /** Begins to keep a blob, and gives as much of it meanwhile as the client is fast enough to take, once there is any. */
   const begin = Effect.fnUntraced(function*(repository: string, descriptor: Descriptor.Descriptor) {
     const key = keyOf(repository, descriptor.digest)
     const done = yield* Deferred.make<void, StorageError>()
-    downloads.set(key, done)
+    const begun = yield* Deferred.make<void, StorageError>()
     const queue = yield* Queue.dropping<Uint8Array, Cause.Done>(lead)
+    const started: Download = { done, first: Effect.as(Deferred.await(begun), Stream.fromQueue(queue)) }
+    downloads.set(key, started)
     let behind = false
     const hear = (chunk: Uint8Array) => {
-      if (behind || Queue.offerUnsafe(queue, chunk)) return
+      if (behind) return
+      if (Queue.offerUnsafe(queue, chunk)) return Deferred.doneUnsafe(begun, Exit.void)
       behind = true
       Queue.endUnsafe(queue)
     }
@@ -250,13 +269,15 @@ export const make = Effect.fnUntraced(function*(
       Effect.onExit((exit) => {
         downloads.delete(key)
         Queue.endUnsafe(queue)
+        Deferred.doneUnsafe(begun, exit)
         return Deferred.done(done, exit)
       }),
       Effect.ignore,
       Effect.forkIn(scope)
     )
-    return { done, first: Stream.fromQueue(queue) }
-  })
+    return started
+    // Nobody is to wait for what never began.
+  }, Effect.uninterruptible)
 
   // A client asks for page after page, and they are all of one list.
   const listed = yield* Cache.makeWith(
@@ -273,31 +294,29 @@ export const make = Effect.fnUntraced(function*(
   const tags: Storage["Service"]["tags"] = (repository) =>
     Effect.catch(Effect.asSome(Cache.get(listed, repository)), () => storage.tags(repository))
 
-  const readBlob: Storage["Service"]["readBlob"] = (repository, digest, start, end) =>
-    Stream.unwrap(Effect.gen(function*() {
-      const key = keyOf(repository, digest)
-      const descriptor = named.get(key)
-      const kept = storage.readBlob(repository, digest, start, end)
-      if (descriptor === undefined || Option.isSome(yield* storage.blobSize(repository, digest))) return kept
-      const running = downloads.get(key)
-      const { done, first } = running === undefined
-        ? yield* begin(repository, descriptor)
-        : { done: running, first: Stream.empty }
-      let at = start
-      const rest = Stream.unwrap(
-        Effect.as(
-          Deferred.await(done),
-          Stream.suspend(() => at === end ? Stream.empty : storage.readBlob(repository, digest, at, end))
-        )
-      )
-      // A range waits until all is there.
-      if (start > 0 || end < descriptor.size) return rest
-      const counted = Stream.mapArray(first, (chunks) => {
-        for (const chunk of chunks) at += chunk.length
-        return chunks
-      })
-      return Stream.concat(counted, rest)
-    }))
+  const readBlob: Storage["Service"]["readBlob"] = Effect.fnUntraced(function*(repository, digest, start, end) {
+    const key = keyOf(repository, digest)
+    const descriptor = named.get(key)
+    const kept = storage.readBlob(repository, digest, start, end)
+    if (descriptor === undefined || Option.isSome(yield* storage.blobSize(repository, digest))) return yield* kept
+    const running = downloads.get(key)
+    const { done, first } = running ?? (yield* begin(repository, descriptor))
+    // A range waits until all is there, and so does who comes later.
+    if (running !== undefined || start > 0 || end < descriptor.size) {
+      yield* Deferred.await(done)
+      return yield* kept
+    }
+    let at = 0
+    const counted = Stream.mapArray(yield* first, (chunks) => {
+      for (const chunk of chunks) at += chunk.length
+      return chunks
+    })
+    const rest = Effect.andThen(
+      Deferred.await(done),
+      Effect.suspend(() => at === end ? Effect.succeed(Stream.empty) : storage.readBlob(repository, digest, at, end))
+    )
+    return Stream.concat(counted, Stream.unwrap(rest))
+  })
 
   return {
     ...storage,

@@ -61,7 +61,16 @@ export interface Upload {
  */
 export class StorageError extends Schema.Error<StorageError>("@effect-oci/registry/Storage/StorageError")({
   _tag: Schema.tag("StorageError"),
-  reason: Schema.Literals(["Failed", "Upstream", "Busy", "NoSpace", "DigestMismatch", "NoUpload", "OutOfOrder"]),
+  reason: Schema.Literals([
+    "Failed",
+    "Upstream",
+    "Busy",
+    "NoSpace",
+    "DigestMismatch",
+    "NoBlob",
+    "NoUpload",
+    "OutOfOrder"
+  ]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -114,15 +123,15 @@ export class Storage extends Context.Service<Storage, {
    */
   readonly findBlob: (digest: Digest.Digest) => Effect.Effect<ReadonlyArray<string>, StorageError>
   /**
-   * The bytes from `start` up to, not with, `end`, of a blob that the repository has by `blobSize`; under `Lending` a chunk
-   * may be valid until the next one is pulled only.
+   * The bytes from `start` up to, not with, `end`, of a blob that the repository has by `blobSize`, once it is known that
+   * there are any to be had; under `Lending` a chunk may be valid until the next one is pulled only.
    */
   readonly readBlob: (
     repository: string,
     digest: Digest.Digest,
     start: number,
     end: number
-  ) => Stream.Stream<Uint8Array, StorageError>
+  ) => Effect.Effect<Stream.Stream<Uint8Array, StorageError>, StorageError>
   /**
    * Gives the repository a blob that `from` has; whether it has it.
    */

@@ -71,7 +71,7 @@ const check = Effect.fnUntraced(function*(storage: Service, done: Done, where: s
   for (const repository of yield* storage.repositories) {
     for (const digest of yield* storage.blobs(repository)) {
       const size = Option.getOrThrow(yield* storage.blobSize(repository, digest))
-      const bytes = yield* Stream.mkUint8Array(storage.readBlob(repository, digest, 0, size))
+      const bytes = yield* Effect.flatMap(storage.readBlob(repository, digest, 0, size), Stream.mkUint8Array)
       assert.strictEqual(digestOf(bytes), digest, where)
       assert.isTrue(contents.has(digest), where)
     }

@@ -263,7 +263,7 @@ describe("Fault", () => {
   it.effect("corrupts no storage of Node buffers either", () =>
     Effect.gen(function*() {
       const stored = Buffer.from(text)
-      const storage = { ...(yield* MemoryStorage.make), readBlob: () => Stream.succeed(stored) }
+      const storage = { ...(yield* MemoryStorage.make), readBlob: () => Effect.succeed(Stream.succeed(stored)) }
       const send = sendTo(Fault.guard(
         Effect.provideService(RegistryServer.app, Storage, storage),
         Fault.plan(Fault.corrupt(6).on("GET"))

@@ -30,7 +30,7 @@ export const push = Effect.fnUntraced(function*(storage: Service, repository: st
 
 export const read = (storage: Service, text: string) =>
   Effect.map(
-    Stream.mkUint8Array(storage.readBlob("a", digestOf(text), 0, encode(text).length)),
+    Effect.flatMap(storage.readBlob("a", digestOf(text), 0, encode(text).length), Stream.mkUint8Array),
     (bytes) => new TextDecoder().decode(bytes)
   )
 

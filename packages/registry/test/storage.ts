@@ -24,7 +24,7 @@ const push = Effect.fnUntraced(function*(repository: string, text: string) {
 
 const read = Effect.fnUntraced(function*(start = 0, end = text.length) {
   const storage = yield* Storage
-  return new TextDecoder().decode(yield* Stream.mkUint8Array(storage.readBlob("a", digest, start, end)))
+  return new TextDecoder().decode(yield* Effect.flatMap(storage.readBlob("a", digest, start, end), Stream.mkUint8Array))
 })
 
 const stored = (text: string) => ({ digest: digestOf(text), mediaType: "application/json", bytes: encode(text) })
@@ -147,7 +147,7 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           assert.deepStrictEqual(yield* storage.blobs("a"), texts.map((text) => digestOf(text)).sort())
           yield* Effect.forEach(texts, (text) =>
             Effect.map(
-              Stream.mkUint8Array(storage.readBlob("a", digestOf(text), 0, text.length)),
+              Effect.flatMap(storage.readBlob("a", digestOf(text), 0, text.length), Stream.mkUint8Array),
               (bytes) => assert.strictEqual(digestOf(bytes), digestOf(text))
             ), { concurrency: 32 })
         }).pipe(Effect.provide(layer)), 30_000)

@@ -82,6 +82,8 @@ export const notAllowed = (allow: string): Reply =>
 
 export const fromStorage = (error: StorageError): Reply => {
   switch (error.reason) {
+    case "NoBlob":
+      return failure(404, "BLOB_UNKNOWN", error.detail)
     case "NoUpload":
       return failure(404, "BLOB_UPLOAD_UNKNOWN", error.detail)
     case "OutOfOrder":

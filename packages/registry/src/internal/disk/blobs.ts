@@ -65,17 +65,24 @@ export const make = (files: Files.Files, options: { readonly pruneAfter: number 
     find: (digest: Digest.Digest) =>
       Effect.filter(hints.get(digest), (repository) => Effect.map(size(repository, digest), Option.isSome)),
 
-    read: (_: string, digest: Digest.Digest, start: number, end: number): Stream.Stream<Uint8Array, StorageError> =>
-      end <= start ? Stream.empty : Reading.make(
-        Effect.catchReason(
-          fs.open(contentOf(digest), { flag: "r" }),
-          "PlatformError",
-          "NotFound",
-          () => fs.open(asideOf(digest), { flag: "r" })
-        ),
-        start,
-        end,
-        room
+    read: (
+      _: string,
+      digest: Digest.Digest,
+      start: number,
+      end: number
+    ): Effect.Effect<Stream.Stream<Uint8Array, StorageError>> =>
+      Effect.succeed(
+        end <= start ? Stream.empty : Reading.make(
+          Effect.catchReason(
+            fs.open(contentOf(digest), { flag: "r" }),
+            "PlatformError",
+            "NotFound",
+            () => fs.open(asideOf(digest), { flag: "r" })
+          ),
+          start,
+          end,
+          room
+        )
       ),
 
     /**
