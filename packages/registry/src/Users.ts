@@ -4,12 +4,11 @@
  * @since 1.0.0
  */
 import * as Hasher from "@effect-oci/content/Hasher"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
+import { remembered } from "./internal/answers.ts"
 
 const TypeId = "~@effect-oci/registry/Users"
 
@@ -83,42 +82,13 @@ export const fromRecord = (
 
 const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
-/** Keeps the latest answers, so that a password costs its hash once and not with each request. */
-const remembered = Effect.fnUntraced(function*(check: Users["check"]) {
-  const hash = yield* hashing
-  const salt = crypto.randomUUID()
-  const answers = new Map<string, { readonly right: boolean; readonly until: number }>()
-  // One at a time: bcrypt is made to be slow, and all else that goes on has its turn in between.
-  const gate = yield* Semaphore.make(1)
-  const answered = (key: string) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      const answer = answers.get(key)
-      return answer !== undefined && answer.until > now ? answer.right : undefined
-    })
-  return make((name, password) => {
-    const key = hash(JSON.stringify([salt, name, password]))
-    const ask = Effect.gen(function*() {
-      // Somebody may have asked the same while this waited.
-      const known = yield* answered(key)
-      if (known !== undefined) return known
-      const right = yield* check(name, password)
-      const now = yield* Clock.currentTimeMillis
-      if (answers.size >= 1000) answers.delete(answers.keys().next().value!)
-      answers.set(key, { right, until: now + (right ? 5 * 60_000 : 10_000) })
-      return right
-    })
-    return Effect.gen(function*() {
-      return (yield* answered(key)) ?? (yield* gate.withPermit(ask))
-    })
-  })
-})
-
 /**
  * The users of an htpasswd file with bcrypt hashes, as `htpasswd -B` writes them.
  *
  * **Details**
  *
- * What was found right is remembered for five minutes, and for ten seconds what was wrong.
+ * What was found right is remembered for five minutes, and for ten seconds what was wrong. Hashes are made one at a time, and
+ * between two of them there is as much time for all else as the first one took.
  *
  * @category constructors
  * @since 1.0.0
@@ -141,11 +111,13 @@ export const htpasswd = Effect.fnUntraced(function*(text: string): Effect.fn.Ret
   const { compare } = yield* Effect.promise(() => import("bcryptjs"))
   // Takes as long for a name that nobody has, so that names cannot be guessed.
   const [some = "$2b$10$abcdefghijklmnopqrstuuLf/HcbZcNd6QuZ3BIkVbXU5cZJcr8Wa"] = users.values()
-  return yield* remembered((name, password) => {
-    const hash = users.get(name)
-    return Effect.map(
-      Effect.promise(() => compare(password, hash ?? some)),
-      (right) => right && hash !== undefined
-    )
-  })
+  return make(
+    yield* remembered((name, password) => {
+      const hash = users.get(name)
+      return Effect.map(
+        Effect.promise(() => compare(password, hash ?? some)),
+        (right) => right && hash !== undefined
+      )
+    })
+  )
 })
