@@ -46,7 +46,7 @@ export const limit = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Storage["Service"]> {
   const lifetime = Duration.toMillis(Duration.fromInputUnsafe(yield* UploadLifetime))
   // In the order in which they were last used, so the first expires first.
-  const uploads = new Map<string, { size: number; readonly touched: number }>()
+  const uploads = new Map<string, { readonly size: number; readonly touched: number }>()
   let spooled = 0
   // Those that are being opened: they count from when they are asked for, however long that takes.
   let opening = 0
@@ -78,6 +78,12 @@ export const limit = Effect.fnUntraced(function*(
     }
     return Effect.void
   })
+  /** Counts an upload as it is now, if it still is: who went away or failed may have left it or not. */
+  const settle = (repository: string, id: string) =>
+    Effect.matchEffect(storage.upload(repository, id), {
+      onFailure: ({ reason }) => reason === "NoUpload" ? forget(id) : Effect.void,
+      onSuccess: touch
+    })
   const busy = new StorageError({ reason: "Busy", detail: `${many} uploads are open, and no more may be` })
   const full = new StorageError({ reason: "NoSpace", detail: "the open uploads have all the space there is for them" })
 
@@ -99,19 +105,20 @@ export const limit = Effect.fnUntraced(function*(
     append: <E>(repository: string, id: string, at: number, bytes: Stream.Stream<Uint8Array, E>) => {
       let size = at
       const counted = most === Infinity ? bytes : Stream.mapArrayEffect(bytes, (chunks) => {
-        const state = uploads.get(id)
         for (const chunk of chunks) size += chunk.length
-        if (state === undefined) return Effect.succeed(chunks)
-        spooled += size - state.size
-        state.size = size
-        return spooled > most ? Effect.fail(full) : Effect.succeed(chunks)
+        // However long it takes, it is not too old.
+        return Effect.flatMap(touch({ id, size }), () => spooled > most ? Effect.fail(full) : Effect.succeed(chunks))
       })
       return storage.append(repository, id, at, counted).pipe(
         Effect.tap(touch),
-        Effect.onError(() => Effect.ignore(Effect.tap(storage.upload(repository, id), touch)))
+        Effect.onError(() => settle(repository, id))
       )
     },
-    commit: (repository, id, digest) => Effect.ensuring(storage.commit(repository, id, digest), forget(id)),
+    commit: (repository, id, digest) =>
+      storage.commit(repository, id, digest).pipe(
+        Effect.tap(() => forget(id)),
+        Effect.onError(() => settle(repository, id))
+      ),
     cancel: (repository, id) => Effect.tap(storage.cancel(repository, id), () => forget(id))
   }
 })

@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as Quota from "../src/Quota.ts"
 import { Storage, StorageError } from "../src/Storage.ts"
-import { digestOf, encode, openUpload, pushBlob, send } from "./registry.ts"
+import { digestOf, encode, having, openUpload, pushBlob, send } from "./registry.ts"
 
 const limited = (options: Quota.Options) =>
   Effect.provideServiceEffect(Storage, Effect.flatMap(MemoryStorage.make, (storage) => Quota.limit(storage, options)))
@@ -101,4 +101,44 @@ describe("Quota", () => {
       assert.strictEqual((yield* send("DELETE", location)).status, 204)
       assert.strictEqual((yield* send("PATCH", yield* openUpload("a"), { body: encode("1234") })).status, 202)
     }).pipe(limited({ bytes: 10 })))
+
+  it.effect("A57: counts what is still there after a failure, and nothing that went with it", () =>
+    Effect.gen(function*() {
+      const storage = yield* MemoryStorage.make
+      const full = new StorageError({ reason: "NoSpace", detail: "the disk" })
+      const failing: Storage["Service"] = {
+        ...storage,
+        append: (repository, id, at, bytes) =>
+          Effect.andThen(
+            storage.append(repository, id, at, bytes),
+            Effect.andThen(storage.cancel(repository, id), Effect.fail(full))
+          ),
+        commit: () => Effect.never
+      }
+      const quota = yield* Quota.limit(failing, { uploads: 1, bytes: 10 })
+      const { id: gone } = yield* quota.createUpload("a")
+      yield* Effect.flip(quota.append("a", gone, 0, Stream.make(encode("12345678"))))
+      const { id } = yield* quota.createUpload("a")
+      const committing = yield* Effect.forkChild(quota.commit("a", id, digestOf("")), { startImmediately: true })
+      yield* Fiber.interrupt(committing)
+      assert.strictEqual((yield* Effect.flip(quota.createUpload("a"))).reason, "Busy")
+      yield* quota.cancel("a", id)
+      yield* quota.createUpload("a")
+    }))
+
+  it.effect("A57: counts an upload that takes longer than others are kept", () =>
+    Effect.gen(function*() {
+      const slow = Stream.tap(
+        Stream.make(encode("1234"), encode("5678"), encode("9")),
+        () => Effect.sleep("40 minutes")
+      )
+      const patching = yield* Effect.forkChild(
+        Effect.flatMap(openUpload("a"), (location) => send("PATCH", location, { body: slow })),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("90 minutes")
+      const full = yield* send("PATCH", yield* openUpload("a"), { body: encode("abcd") })
+      assert.strictEqual(full.status, 507)
+      yield* Fiber.interrupt(patching)
+    }).pipe(limited({ bytes: 10 }), having({ patience: "1 day", minimumRate: 0 })))
 })
