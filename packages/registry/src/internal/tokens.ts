@@ -17,10 +17,23 @@ export interface Grant {
   readonly expiresAt: number
 }
 
-/** Whoever asks for tokens without end makes the oldest useless, and not the registry. */
-const most = 100_000
+/**
+ * How much room all tokens have, in bytes or so: enough for 100,000 as clients ask for them. Whoever asks for more without end
+ * makes the oldest useless, and not the registry.
+ */
+const room = 32 * 1024 * 1024
 
-const actions = new Set<string>(["pull", "push", "delete"])
+/** What a token takes of it, by what each entry of a set or map costs and its text. */
+const sizeOf = (grants: ReadonlySet<string>): number => {
+  let size = 64
+  for (const grant of grants) size += 64 + grant.length
+  return size
+}
+
+const actions: ReadonlyArray<Action> = ["pull", "push", "delete"]
+
+/** A text that keeps none of the request that it was part of. */
+const own = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text))
 
 /** One action each, of `repository:a/b:pull,push other`. What can be no repository is left out, as a registry may do. */
 export const scopes = (texts: ReadonlyArray<string>): ReadonlySet<string> =>
@@ -30,8 +43,10 @@ export const scopes = (texts: ReadonlyArray<string>): ReadonlySet<string> =>
       const colon = scope.lastIndexOf(":")
       if (!scope.startsWith("repository:") || !isName(scope.slice("repository:".length, colon))) return []
       const asked = scope.slice(colon + 1)
-      return (asked === "*" ? [...actions] : asked.split(",").filter((action) => actions.has(action)))
-        .map((action) => `${scope.slice(0, colon)}:${action}`)
+      const repository = own(scope.slice(0, colon))
+      return actions.flatMap((action) =>
+        asked === "*" || asked.split(",").includes(action) ? [`${repository}:${action}`] : []
+      )
     })
   )
 
@@ -44,17 +59,21 @@ export const read = <A>(grant: string, use: (repository: string, action: Action)
 
 export const make = (lifetime: Duration.Duration) => {
   const tokens = new Map<string, Grant>()
+  let held = 0
   const refreshes = new Map<string, string>()
   return {
     seconds: Math.floor(Duration.toSeconds(lifetime)),
     issue: (now: number, name: string | undefined, grants: Iterable<string>): string => {
+      const grant = { name, grants: new Set(grants), expiresAt: now + Duration.toMillis(lifetime) }
+      held += sizeOf(grant.grants)
       // All last equally long, so the oldest expire first.
-      for (const [old, { expiresAt }] of tokens) {
-        if (expiresAt > now && tokens.size < most) break
+      for (const [old, { expiresAt, grants }] of tokens) {
+        if (expiresAt > now && held <= room) break
         tokens.delete(old)
+        held -= sizeOf(grants)
       }
       const value = crypto.randomUUID()
-      tokens.set(value, { name, grants: new Set(grants), expiresAt: now + Duration.toMillis(lifetime) })
+      tokens.set(value, grant)
       return value
     },
     find: (now: number, value: string | undefined): Grant | undefined => {
