@@ -79,13 +79,30 @@ export const make = (files: Files, start: Hasher.Start) => {
       (bytes) => bytes === undefined ? Option.none() : fromBytes(start, digest, bytes)
     )
 
-  const get = Effect.fnUntraced(function*(repository: string, identifier: Tag.Tag | Digest.Digest) {
-    const digest = Digest.isDigest(identifier) ? Option.some(identifier) : yield* target(repository, identifier)
-    return Option.isNone(digest) ? Option.none() : Option.map(
-      yield* record(repository, digest.value),
-      ({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes })
+  const byDigest = (repository: string, digest: Digest.Digest) =>
+    Effect.map(
+      record(repository, digest),
+      Option.map(({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes }))
     )
-  })
+
+  /** What a tag points to. It may have moved while that was read, and what it pointed to may be gone since. */
+  const byTag = (
+    repository: string,
+    tag: Tag.Tag,
+    seen?: Digest.Digest | undefined
+  ): Effect.Effect<Option.Option<Stored>, StorageError> =>
+    Effect.flatMap(
+      target(repository, tag),
+      (digest) =>
+        Option.isNone(digest) || digest.value === seen ? Effect.succeedNone : Effect.filterOrElse(
+          byDigest(repository, digest.value),
+          Option.isSome,
+          () => byTag(repository, tag, digest.value)
+        )
+    )
+
+  const get = (repository: string, identifier: Tag.Tag | Digest.Digest) =>
+    Digest.isDigest(identifier) ? byDigest(repository, identifier) : byTag(repository, identifier)
 
   const tags = Effect.fnUntraced(function*(repository: string) {
     const all = yield* files.list(folderOf(repository, "tags"))

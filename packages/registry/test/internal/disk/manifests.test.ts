@@ -74,6 +74,27 @@ describe("manifests on disk", () => {
       assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
+
+  it.effect("are found by a tag that moves, and whose old one is deleted, while it is read", () =>
+    run(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* folder
+      const other = yield* DiskStorage.make(path, { durable: false })
+      yield* putTagged(other, "one")
+      let between = Effect.andThen(putTagged(other, "two"), other.deleteManifest("a", digestOf("one")))
+      const storage = yield* Effect.provideService(DiskStorage.make(path, { durable: false }), FileSystem.FileSystem, {
+        ...fs,
+        readFile: (file) =>
+          Effect.tap(fs.readFile(file), () => {
+            if (!file.includes("/a/tags/")) return Effect.void
+            const now = between
+            between = Effect.succeed(true)
+            return Effect.orDie(now)
+          })
+      })
+      assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
+    })))
+
   it.effect("are read for one page of what refers to another, and not for all pages", () =>
     run(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
