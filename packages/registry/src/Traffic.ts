@@ -146,6 +146,8 @@ class Seen implements Watch {
   replied(response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse {
     this.status = response.status
     const { body } = response
+    // Whatever the answer has of a body, none is sent.
+    if (this.request.method === "HEAD") return response
     if (body._tag === "Uint8Array") this.sent = body.body.length
     return body._tag !== "Stream" ? response : Bodies.mapBody(response, (bytes) =>
       Stream.mapArray(bytes, (chunks) => {

@@ -200,6 +200,14 @@ describe("FakeRegistry", () => {
   })
 
   describe("bodies", () => {
+    it.effect("are none of a HEAD, as on a wire", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        yield* fake.inject(Fault.status(503, { body: "later" }))
+        const response = yield* execute(HttpClientRequest.head("https://ghcr.io/v2/"))
+        assert.deepStrictEqual([response.status, yield* response.text], [503, ""])
+      }).pipe(Effect.provide(layer)))
+
     const size = 8 * 1024 * 1024
     const all = new Uint8Array(size).fill(7)
     const url = `https://ghcr.io/v2/app/blobs/${digestOf(all)}`

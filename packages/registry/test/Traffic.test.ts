@@ -26,10 +26,39 @@ const watched = Effect.gen(function*() {
   return { entries, send }
 })
 
+/** What the registry was asked by somebody who may not, and by somebody who asks for a token. */
+const logins = Effect.gen(function*() {
+  const entries: Array<Traffic.Entry> = []
+  const app = yield* Auth.guard(RegistryServer.app, { scheme: "bearer", users: { ann: "s3cret" } })
+  const told = Traffic.guard(app, (entry) => Effect.sync(() => void entries.push(entry)))
+  const send = (...args: Parameters<typeof Registry.send>) => Effect.scoped(Registry.sendTo(told)(...args))
+  yield* send("HEAD", "/v2/a/manifests/1")
+  for (const method of ["GET", "POST"] as const) {
+    yield* send(method, "/token", {
+      headers: { authorization },
+      ...(method === "GET" ? {} : { body: encode("grant_type=password&username=ann&password=s3cret") })
+    })
+  }
+  yield* send("GET", "/token", { headers: { authorization: `Basic ${Base64.encode("ann:wrong")}` } })
+  return entries
+})
+
 const authorization = `Basic ${Base64.encode("ann:s3cret")}`
 
 describe("Traffic", () => {
   describe("guard", () => {
+    it.effect("knows who has asked for a token, and that a HEAD is sent no body", () =>
+      Effect.gen(function*() {
+        const entries = yield* logins
+        assert.deepStrictEqual(entries.map(({ status, user }) => [status, user]), [
+          [401, undefined],
+          [200, "ann"],
+          [200, "ann"],
+          [401, undefined]
+        ])
+        assert.strictEqual(entries[0]!.sent, 0)
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+
     it.effect("tells of each request what it was, and who asked", () =>
       Effect.gen(function*() {
         const { entries, send } = yield* watched

@@ -10,7 +10,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import type { Disconnected } from "../Fault.ts"
-import type { Reply } from "./reply.ts"
+import { type Reply, withoutBody } from "./reply.ts"
 
 export type App = Effect.Effect<Reply, Disconnected, HttpServerRequest.HttpServerRequest>
 
@@ -61,7 +61,11 @@ export const run = (
           // Whose own body breaks gives up the connection and hears no reply.
           broken.length > 0
             ? failed(request, broken[0])
-            : Effect.succeed(HttpServerResponse.toClientResponse(response, { request }))
+            // No wire carries a body where nobody has asked for one.
+            : Effect.succeed(HttpServerResponse.toClientResponse(
+              request.method === "HEAD" ? withoutBody(response) : response,
+              { request }
+            ))
       })
     )
   })

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { Policy } from "../Policy.ts"
+import { Watching } from "../Traffic.ts"
 import type { Users } from "../Users.ts"
 import * as Body from "./body.ts"
 import * as Login from "./login.ts"
@@ -32,6 +33,7 @@ const issue = Effect.fnUntraced(function*(
       "www-authenticate": `Basic realm="token"`
     })
   }
+  if (user.name !== undefined) (yield* Watching).asks(user.name)
   const now = yield* Clock.currentTimeMillis
   const grants = [...Tokens.scopes(form.getAll("scope"))].filter((grant) =>
     grant.startsWith("registry:")
