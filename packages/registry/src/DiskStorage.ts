@@ -109,10 +109,12 @@ const prepare = Effect.fnUntraced(function*(files: Files.Files) {
   const { path, root } = files
   const refused = (detail: string) => new StorageError({ reason: "Failed", detail: `${root}: ${detail}` })
   yield* files.makeFolder(root)
+  // Another process may begin here now, and then all that is more than its marker comes after that.
+  const all = (yield* files.list(root)) ?? []
   const said = yield* files.read(path.join(root, marker))
   if (said === undefined) {
     // What a run that was killed at its first step has left is no reason to refuse the next one.
-    const others = ((yield* files.list(root)) ?? []).filter((name) => name !== "temporary" && name !== "uploads")
+    const others = all.filter((name) => name !== "temporary" && name !== "uploads")
     if (others.length > 0) return yield* refused("the folder is not empty and not a registry's")
   } else {
     const json = Result.getOrElse(Json.parse(said, marker), () => undefined)

@@ -102,6 +102,25 @@ describe("DiskStorage", () => {
         for (let i = 0; i < 8; i++) assert.strictEqual((yield* one!.blobs(`only/${i}`)).length, 5)
       })))
 
+    it.effect("opens a new folder that another process makes a registry's meanwhile", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        let other = Effect.flatMap(DiskStorage.make(path), (storage) => push(storage, "a", text))
+        const after = <A, E>(step: Effect.Effect<A, E>) =>
+          Effect.tap(Effect.exit(step), () => {
+            const now = other
+            other = Effect.void
+            return Effect.orDie(run(now))
+          }).pipe(Effect.flatten)
+        const storage = yield* Effect.provideService(DiskStorage.make(path), FileSystem.FileSystem, {
+          ...fs,
+          readFile: (file) => after(fs.readFile(file)),
+          readDirectory: (folder, options) => after(fs.readDirectory(folder, options))
+        })
+        assert.strictEqual(yield* read(storage, text), text)
+      })))
+
     it.effect("refuses a folder of something else, and one of another version", () =>
       run(Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
