@@ -195,10 +195,11 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
         }
         return true
       }),
-    deleteManifest: (repository, identifier) =>
+    deleteManifest: (repository, identifier, holds) =>
       Effect.sync(() => {
         const state = repositories.get(repository)
         if (state === undefined) return false
+        if (holds?.(Option.map(stored(repository, identifier), ({ digest }) => digest)) === false) return false
         if (!Digest.isDigest(identifier)) return state.tags.delete(identifier)
         const digest = digestOf(state, identifier)
         for (const [tag, target] of state.tags) if (target === digest) state.tags.delete(tag)

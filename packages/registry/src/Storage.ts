@@ -26,7 +26,7 @@ export interface Stored {
 }
 
 /**
- * What has to hold for a manifest to be put.
+ * What has to hold for a manifest to be put or deleted.
  *
  * @category models
  * @since 1.0.0
@@ -186,11 +186,12 @@ export class Storage extends Context.Service<Storage, {
     }
   ) => Effect.Effect<boolean, StorageError>
   /**
-   * Whether there was one. By digest, its tags go with it.
+   * Whether there was one, and its condition held. By digest, its tags go with it.
    */
   readonly deleteManifest: (
     repository: string,
-    identifier: Tag.Tag | Digest.Digest
+    identifier: Tag.Tag | Digest.Digest,
+    holds?: Condition["holds"] | undefined
   ) => Effect.Effect<boolean, StorageError>
   /**
    * In the order of their characters; `None` where there is no such repository.

@@ -216,6 +216,20 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           assert.deepStrictEqual(yield* storage.tags("b"), Option.none())
         }).pipe(Effect.provide(layer)))
 
+      it.effect("deletes a manifest or a tag only if it is what it should be", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          yield* put("one", ["1"])
+          for (const identifier of [tag("1"), digestOf("one"), tag("2")]) {
+            assert.isFalse(yield* storage.deleteManifest("a", identifier, Option.contains(digestOf("two"))))
+          }
+          assert.isFalse(yield* storage.deleteManifest("b", tag("1"), Option.contains(digestOf("one"))))
+          assert.deepStrictEqual(yield* storage.manifest("a", tag("1")), Option.some(stored("one")))
+          for (const identifier of [tag("1"), digestOf("one")]) {
+            assert.isTrue(yield* storage.deleteManifest("a", identifier, Option.contains(digestOf("one"))))
+          }
+        }).pipe(Effect.provide(layer)))
+
       it.effect("puts one of those that are there only if nothing else is, however many come at once", () =>
         Effect.gen(function*() {
           const storage = yield* Storage

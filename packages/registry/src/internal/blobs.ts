@@ -7,6 +7,7 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Storage, StorageError } from "../Storage.ts"
+import * as Conditions from "./conditions.ts"
 import * as Range from "./range.ts"
 import * as Reply from "./reply.ts"
 
@@ -21,7 +22,9 @@ export const handle = (
     : Effect.flatMap(
       storage.blobSize(repository, digest),
       (found) =>
-        Option.isNone(found) ? Effect.succeed(unknown(digest)) : show(storage, request, repository, digest, found.value)
+        Option.isNone(found)
+          ? Effect.succeed(unknown(digest))
+          : show(storage, request, repository, digest, found.value)
     )
 
 const show = (
@@ -31,6 +34,8 @@ const show = (
   digest: Digest.Digest,
   size: number
 ): Effect.Effect<Reply.Reply, StorageError> => {
+  const refused = Conditions.refused(request, digest)
+  if (refused !== undefined) return Effect.succeed(refused)
   const headers = { "docker-content-digest": digest, "accept-ranges": "bytes", etag: `"${digest}"` }
   const give = (status: number, start: number, end: number, headers: Readonly<Record<string, string>>) =>
     Effect.map(

@@ -14,8 +14,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Settings } from "../Settings.ts"
-import { type Condition, Storage, type StorageError, type Stored } from "../Storage.ts"
+import { Storage, type StorageError, type Stored } from "../Storage.ts"
 import * as Body from "./body.ts"
+import * as Conditions from "./conditions.ts"
 import * as Reply from "./reply.ts"
 
 export const handle = Effect.fnUntraced(function*(
@@ -29,9 +30,12 @@ export const handle = Effect.fnUntraced(function*(
     case "PUT":
       return yield* put(request, repository, identifier, query)
     case "DELETE":
-      return (yield* storage.deleteManifest(repository, identifier)) ? Reply.empty(202) : unknown()
+      return yield* remove(request, repository, identifier)
     default:
-      return Option.match(yield* storage.manifest(repository, identifier), { onNone: unknown, onSome: show })
+      return Option.match(yield* storage.manifest(repository, identifier), {
+        onNone: unknown,
+        onSome: (stored) => Conditions.refused(request, stored.digest) ?? show(stored)
+      })
   }
 })
 
@@ -39,6 +43,17 @@ const unknown = () => Reply.failure(404, "MANIFEST_UNKNOWN", "no such manifest i
 
 const show = ({ bytes, digest, mediaType }: Stored): Reply.Reply =>
   Reply.bytes(bytes, mediaType, { "docker-content-digest": digest, etag: `"${digest}"` })
+
+const remove = Effect.fnUntraced(function*(
+  request: HttpServerRequest.HttpServerRequest,
+  repository: string,
+  identifier: Tag.Tag | Digest.Digest
+): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
+  const storage = yield* Storage
+  const holds = Conditions.of(request)
+  const removed = yield* storage.deleteManifest(repository, identifier, holds)
+  return removed ? Reply.empty(202) : holds === undefined ? unknown() : Conditions.failed
+})
 
 const put = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
@@ -72,12 +87,13 @@ const put = Effect.fnUntraced(function*(
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }
   const subject = subjectOf(document, digest)
+  const holds = Conditions.of(request)
   const isPut = yield* storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes }, {
     tags: tags.flatMap((tag) => Result.isSuccess(tag) ? [tag.success] : []),
     subject,
-    condition: conditionOf(request.headers, identifier)
+    condition: holds && { identifier, holds }
   })
-  if (!isPut) return Reply.failure(412, "DENIED", "the manifest is another one by now")
+  if (!isPut) return Conditions.failed
   const headers = {
     location: `/v2/${repository}/manifests/${digest}`,
     "docker-content-digest": digest,
@@ -87,23 +103,6 @@ const put = Effect.fnUntraced(function*(
   const accepted = byDigest ? query.getAll("tag") : []
   return accepted.length === 0 ? response : HttpServerResponse.setHeader(response, "oci-tag", accepted.join(", "))
 })
-
-/** That what is there is what the client has seen, if it says so (RFC 9110, section 13). */
-const conditionOf = (
-  { "if-match": match, "if-none-match": noneMatch }: Readonly<Record<string, string | undefined>>,
-  identifier: Tag.Tag | Digest.Digest
-): Condition | undefined => {
-  if (match === undefined && noneMatch === undefined) return undefined
-  const among = (list: string, now: Digest.Digest) =>
-    list.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === `"${now}"`)
-  return {
-    identifier,
-    holds: Option.match({
-      onNone: () => match === undefined,
-      onSome: (now) => (match === undefined || among(match, now)) && (noneMatch === undefined || !among(noneMatch, now))
-    })
-  }
-}
 
 /** What the manifest names and the repository has not. Foreign layers are elsewhere by design. */
 const firstMissing = Effect.fnUntraced(function*(

@@ -237,6 +237,30 @@ describe("manifests", () => {
       assert.strictEqual(yield* write(3, { "if-match": etag }), 412)
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
+  it.effect("SRV-47: deletes, and gives once more, only what the client says it may be", () =>
+    Effect.gen(function*() {
+      const one = yield* pushManifest("a", "1", Registry.manifest())
+      const etag = `"${one.headers["docker-content-digest"]}"`
+      const say = (method: string, headers: Record<string, string>, path = "/v2/a/manifests/1") =>
+        Effect.map(send(method, path, { headers }), ({ bytes, status }) => [status, bytes.length > 0])
+      for (const method of ["GET", "HEAD"]) {
+        assert.deepStrictEqual(yield* say(method, { "if-none-match": `"other", W/${etag}` }), [304, false])
+        assert.deepStrictEqual(yield* say(method, { "if-match": `"other"` }), [412, method === "GET"])
+        const both = { "if-match": etag, "if-none-match": `"other"` }
+        assert.deepStrictEqual(yield* say(method, both), [200, method === "GET"])
+      }
+      const blob = `/v2/a/blobs/${digestOf("{}")}`
+      assert.deepStrictEqual(yield* say("GET", { "if-none-match": `"${digestOf("{}")}"` }, blob), [304, false])
+      assert.deepStrictEqual(yield* say("GET", { "if-none-match": etag }, blob), [200, true])
+      for (const path of ["/v2/a/manifests/1", `/v2/a/manifests/${one.headers["docker-content-digest"]}`]) {
+        assert.deepStrictEqual(yield* say("DELETE", { "if-match": `"other"` }, path), [412, true])
+      }
+      assert.deepStrictEqual(yield* say("GET", {}), [200, true])
+      assert.deepStrictEqual(yield* say("DELETE", { "if-match": etag }), [202, false])
+      assert.deepStrictEqual(yield* say("DELETE", { "if-match": etag }), [412, true])
+      assert.deepStrictEqual(yield* say("DELETE", {}), [404, true])
+    }).pipe(Effect.provide(onDisk)))
+
   it.effect("writes one of those that come at once and want to be the first", () =>
     Effect.gen(function*() {
       yield* pushBlob("a", "{}")

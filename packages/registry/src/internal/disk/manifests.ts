@@ -15,7 +15,7 @@ import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Storage, StorageError, Stored } from "../../Storage.ts"
+import type { Condition, Storage, StorageError, Stored } from "../../Storage.ts"
 import type { Files } from "./files.ts"
 import * as Locks from "./locks.ts"
 import * as Names from "./names.ts"
@@ -104,6 +104,20 @@ export const make = (files: Files, start: Hasher.Start) => {
   const get = (repository: string, identifier: Tag.Tag | Digest.Digest) =>
     Digest.isDigest(identifier) ? byDigest(repository, identifier) : byTag(repository, identifier)
 
+  /** Does what changes a repository when nobody else does, if what it depends on holds then. */
+  const changing = (
+    repository: string,
+    change: Effect.Effect<boolean, StorageError>,
+    identifier: Tag.Tag | Digest.Digest | undefined,
+    holds: Condition["holds"] | undefined
+  ): Effect.Effect<boolean, StorageError> =>
+    locks.hold(repository)(
+      identifier === undefined || holds === undefined ? change : Effect.flatMap(
+        get(repository, identifier),
+        (now) => holds(Option.map(now, ({ digest }) => digest)) ? change : Effect.succeed(false)
+      )
+    )
+
   const tags = Effect.fnUntraced(function*(repository: string) {
     const all = yield* files.list(folderOf(repository, "tags"))
     if (all !== undefined) return Option.some(all.flatMap((file) => Option.toArray(Names.decode(file))).sort())
@@ -184,10 +198,6 @@ export const make = (files: Files, start: Hasher.Start) => {
       manifest: Stored,
       { condition, subject, tags }: Parameters<Storage["Service"]["putManifest"]>[2]
     ) => {
-      const holds = condition === undefined ? Effect.succeed(true) : Effect.map(
-        get(repository, condition.identifier),
-        (now) => condition.holds(Option.map(now, ({ digest }) => digest))
-      )
       const { digest } = manifest
       return files.put([
         [manifestOf(repository, digest), toBytes(manifest, Option.getOrUndefined(subject)?.digest)],
@@ -199,15 +209,21 @@ export const make = (files: Files, start: Hasher.Start) => {
         ),
         // Last, for they make all the rest known.
         ...tags.map((tag) => [tagOf(repository, tag), encode(digest)] as const)
-      ], (moves) => locks.hold(repository)(Effect.flatMap(holds, (held) => held ? moves : Effect.succeed(false))))
+      ], (moves) => changing(repository, moves, condition?.identifier, condition?.holds))
     },
 
-    remove: (repository: string, identifier: Tag.Tag | Digest.Digest): Removal =>
-      Effect.uninterruptible(
+    remove: (
+      repository: string,
+      identifier: Tag.Tag | Digest.Digest,
+      holds?: Condition["holds"] | undefined
+    ): Removal => {
+      const inTurn = (removal: Removal) => changing(repository, removal, identifier, holds)
+      return Effect.uninterruptible(
         Digest.isDigest(identifier)
-          ? locks.hold(repository)(removeAll(repository, identifier))
-          : remove(tagOf(repository, identifier), locks.hold(repository))
-      ),
+          ? inTurn(removeAll(repository, identifier))
+          : remove(tagOf(repository, identifier), inTurn)
+      )
+    },
 
     referrers: (repository: string, subject: Digest.Digest, after = "") => {
       const folder = referrersOf(repository, subject)
