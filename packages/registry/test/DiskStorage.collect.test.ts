@@ -61,6 +61,22 @@ describe("DiskStorage", () => {
         assert.strictEqual(yield* read(storage, text), text)
       })))
 
+    it.effect("takes no old tag for rubbish that is on its way, and what it points to is deleted", () =>
+      run(Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* folder
+        const other = yield* DiskStorage.make(path)
+        yield* putTagged(other, "one")
+        yield* TestClock.setTime(yield* realNow)
+        yield* TestClock.adjust("2 hours")
+        const storage = yield* Effect.provideService(DiskStorage.make(path), FileSystem.FileSystem, {
+          ...fs,
+          rename: (from, to) => Effect.tap(fs.rename(from, to), () => Effect.orDie(other.collect))
+        })
+        assert.isTrue(yield* storage.deleteManifest("a", digestOf("one")))
+        assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
+      })))
+
     it.effect("prunes blobs that no manifest names, where told to, and spares what is asked for", () =>
       run(Effect.gen(function*() {
         const path = yield* folder

@@ -145,6 +145,8 @@ export const make = (files: Files, start: Hasher.Start) => {
         if (!Option.contains(yield* targetIn(file), digest) || !(yield* goes)) return
         // Another process may move it now, and what it moves it to is not to be lost: what is read is what goes.
         const aside = files.temporary()
+        // Where it goes, what is old is collected.
+        yield* files.touch(file)
         if (!(yield* files.tryMove(file, aside))) return
         const back = files.restore(aside, file)
         yield* Effect.flatMap(targetIn(aside), (now) => Option.contains(now, digest) ? files.remove(aside) : back).pipe(
