@@ -102,6 +102,25 @@ describe("Quota", () => {
       assert.strictEqual((yield* send("PATCH", yield* openUpload("a"), { body: encode("1234") })).status, 202)
     }).pipe(limited({ bytes: 10 })))
 
+  it.effect("A57: gives back what a single POST took whose client went away while it was opened", () =>
+    Effect.gen(function*() {
+      const storage = yield* MemoryStorage.make
+      const opened = yield* Latch.make()
+      const slow: Storage["Service"] = {
+        ...storage,
+        createUpload: (repository, algorithm) =>
+          Effect.tap(storage.createUpload(repository, algorithm), () => opened.await)
+      }
+      const quota = yield* Quota.limit(slow, { uploads: 1 })
+      const post = (query: string) =>
+        Effect.provideService(send("POST", `/v2/a/blobs/uploads/${query}`, { body: encode("x") }), Storage, quota)
+      const client = yield* Effect.forkChild(post(`?digest=${digestOf("x")}`), { startImmediately: true })
+      const leaving = yield* Effect.forkChild(Fiber.interrupt(client), { startImmediately: true })
+      yield* opened.open
+      yield* Fiber.join(leaving)
+      assert.strictEqual((yield* post("")).status, 202)
+    }))
+
   it.effect("A57: counts what is still there after a failure, and nothing that went with it", () =>
     Effect.gen(function*() {
       const storage = yield* MemoryStorage.make

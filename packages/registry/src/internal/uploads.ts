@@ -3,6 +3,7 @@
  */
 import * as Digest from "@effect-oci/name/Digest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { Access } from "../Access.ts"
 import type { Settings } from "../Settings.ts"
@@ -88,12 +89,12 @@ const whole = (
   Reply.withDigest(
     text,
     (digest) =>
-      Effect.flatMap(storage.createUpload(repository, Digest.algorithm(digest)), (upload) =>
+      Effect.acquireUseRelease(
+        storage.createUpload(repository, Digest.algorithm(digest)),
+        (upload) => finish(storage, request, repository, upload, digest),
         // Nobody else knows of this upload, so nobody could go on with it.
-        Effect.onError(
-          finish(storage, request, repository, upload, digest),
-          () => Effect.ignore(storage.cancel(repository, upload.id))
-        ).pipe(Effect.catchTag("Broken", broken)))
+        (upload, exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(storage.cancel(repository, upload.id))
+      ).pipe(Effect.catchTag("Broken", broken))
   )
 
 export const resume = (
