@@ -13,17 +13,16 @@ import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Cache from "effect/Cache"
-import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Lead from "./internal/lead.ts"
 import { subjectOf } from "./internal/manifests.ts"
 import { type Storage, StorageError, type Stored } from "./Storage.ts"
 
@@ -59,8 +58,8 @@ export interface Options {
   readonly patience?: Duration.Input | undefined
 }
 
-/** How much a client may be behind before it has to wait for the end and read what was kept. */
-const lead = 64
+/** How much all clients may be behind, in bytes; who would be more waits for the end, and reads what was kept. */
+const lead = 64 * 1024 * 1024
 
 /** How much of a blob a source has to show to be believed that it has it, in bytes. */
 const shown = 64 * 1024
@@ -124,6 +123,7 @@ export const make = Effect.fnUntraced(function*(
   const missing = new Map<string, number>()
   const named = new Map<string, Descriptor.Descriptor>()
   const downloads = new Map<string, Download>()
+  const room: Lead.Room = { free: lead }
 
   // What one repository says of a digest is nothing to another.
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
@@ -223,22 +223,23 @@ export const make = Effect.fnUntraced(function*(
     return isShown && (yield* storage.linkBlob(repository, digest, others[0]))
   }, Effect.orElseSucceed(() => false))
 
-  /** Keeps a blob; tells `hear` of each piece, of the last once the digest holds. */
+  /** Keeps a blob; tells `hear` of each piece but the last as long as it wants any. */
   const download = Effect.fnUntraced(function*(
     repository: string,
     descriptor: Descriptor.Descriptor,
-    hear: (chunk: Uint8Array) => void
+    hear: (chunk: Uint8Array) => boolean
   ) {
     const source = yield* sourceOf(repository)
     if (Option.isNone(source)) return yield* new StorageError({ reason: "Upstream", detail: "there is no such source" })
     if (yield* share(repository, descriptor, source.value)) return
     const upload = yield* storage.createUpload(repository, Digest.algorithm(descriptor.digest))
     let last: Uint8Array | undefined
+    let isHeard = true
     const heard = Stream.mapArray(source.value.fetch(descriptor), (chunks) => {
       for (const chunk of chunks) {
-        if (last !== undefined) hear(last)
+        if (last !== undefined) isHeard = hear(last)
         // It belongs to the source once the next one is pulled. And `slice` of a Node buffer does not copy.
-        last = new Uint8Array(chunk)
+        last = isHeard ? new Uint8Array(chunk) : undefined
       }
       return chunks
     })
@@ -247,7 +248,6 @@ export const make = Effect.fnUntraced(function*(
       Effect.onError(() => Effect.ignore(storage.cancel(repository, upload.id))),
       Effect.mapError(unread)
     )
-    if (last !== undefined) hear(last)
   })
 
   /** Begins to keep a blob, and gives as much of it meanwhile as the client is fast enough to take, once there is any. */
@@ -255,20 +255,19 @@ export const make = Effect.fnUntraced(function*(
     const key = keyOf(repository, descriptor.digest)
     const done = yield* Deferred.make<void, StorageError>()
     const begun = yield* Deferred.make<void, StorageError>()
-    const queue = yield* Queue.dropping<Uint8Array, Cause.Done>(lead)
-    const started: Download = { done, first: Effect.as(Deferred.await(begun), Stream.fromQueue(queue)) }
+    const ahead = Lead.make(room)
+    const started: Download = { done, first: Effect.as(Deferred.await(begun), ahead.bytes) }
     downloads.set(key, started)
-    let behind = false
-    const hear = (chunk: Uint8Array) => {
-      if (behind) return
-      if (Queue.offerUnsafe(queue, chunk)) return Deferred.doneUnsafe(begun, Exit.void)
-      behind = true
-      Queue.endUnsafe(queue)
+    const hear = (chunk: Uint8Array): boolean => {
+      const isHeld = ahead.offer(chunk)
+      if (isHeld) Deferred.doneUnsafe(begun, Exit.void)
+      return isHeld
     }
     yield* download(repository, descriptor, hear).pipe(
       Effect.onExit((exit) => {
         downloads.delete(key)
-        Queue.endUnsafe(queue)
+        // What was not taken by now is where all else is.
+        ahead.close()
         Deferred.doneUnsafe(begun, exit)
         return Deferred.done(done, exit)
       }),

@@ -424,7 +424,7 @@ describe("PullThrough", () => {
       assert.isBelow(chunks.length, 3)
       yield* TestClock.adjust("10 hours")
       yield* Fiber.join(client)
-      assert.isAbove(chunks.length, 60)
+      assert.isAbove(chunks.length, 3)
       assert.deepStrictEqual(new Uint8Array(Buffer.concat(chunks)), layer.bytes)
     }))
 })
