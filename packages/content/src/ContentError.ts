@@ -3,6 +3,8 @@
  *
  * @since 1.0.0
  */
+import * as Duration from "effect/Duration"
+import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 /**
@@ -203,6 +205,15 @@ export class ContentError extends Schema.Error<ContentError>("@effect-oci/conten
    */
   get isRetryable(): boolean {
     return this.reason.isRetryable
+  }
+  /**
+   * How long the place asks to wait, where it does.
+   *
+   * @since 1.0.0
+   */
+  get retryAfter(): Duration.Duration | undefined {
+    const { cause } = this
+    return hasProperty(cause, "retryAfter") && Duration.isDuration(cause.retryAfter) ? cause.retryAfter : undefined
   }
   override get message(): string {
     return this.cause instanceof Error && this.cause.message !== ""

@@ -83,7 +83,9 @@ const mostTags = 1_000_000
 
 const unlisted = new StorageError({ reason: "Upstream", detail: "the tags cannot be listed" })
 
-const upstream = (error: ContentError) => new StorageError({ reason: "Upstream", detail: error.message })
+/** Who is asked to wait by a source has its own clients wait as well. */
+const upstream = ({ message: detail, retryAfter }: ContentError) =>
+  new StorageError(retryAfter === undefined ? { reason: "Upstream", detail } : { reason: "Busy", detail, retryAfter })
 
 /** What a blob's failure is to whoever asked: a blob that a manifest names may be gone, and none of it is the client's fault. */
 const unread = (error: ContentError | StorageError): StorageError =>

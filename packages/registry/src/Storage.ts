@@ -71,7 +71,11 @@ export class StorageError extends Schema.Error<StorageError>("@effect-oci/regist
     "NoUpload",
     "OutOfOrder"
   ]),
-  detail: Schema.String
+  detail: Schema.String,
+  /**
+   * How long to wait, where it is known.
+   */
+  retryAfter: Schema.optionalKey(Schema.Duration)
 }) {
   override get message(): string {
     return this.detail

@@ -5,6 +5,7 @@ import * as Verify from "@effect-oci/content/Verify"
 import * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -287,6 +288,28 @@ describe("PullThrough", () => {
         for (const { codes, status: said } of all) assert.deepStrictEqual([said, codes], [status, [code]])
         isWrong = false
         assert.deepStrictEqual((yield* send(...get(digest))).bytes, layer.bytes)
+      }
+    }))
+
+  it.effect("SRV-44: has its clients wait as long as the upstream asks it to", () =>
+    Effect.gen(function*() {
+      let isBusy = false
+      const busy = new ContentError({
+        operation: "read",
+        location: "up.test/a",
+        reason: new Unavailable({ detail: "429" }),
+        cause: { retryAfter: Duration.millis(29_500) }
+      })
+      const { layer, send } = yield* proxied((source) => ({
+        ...source,
+        resolve: (identifier) => isBusy ? Effect.fail(busy) : source.resolve(identifier),
+        fetch: (descriptor) => isBusy ? Stream.fail(busy) : source.fetch(descriptor)
+      }))
+      yield* send("GET", "/v2/a/manifests/1")
+      isBusy = true
+      for (const path of ["/v2/a/manifests/1", `/v2/a/blobs/${layer.descriptor.digest}`]) {
+        const { codes, headers, status } = yield* send("GET", path)
+        assert.deepStrictEqual([status, codes, headers["retry-after"]], [429, ["TOOMANYREQUESTS"], "30"])
       }
     }))
 

@@ -3,6 +3,7 @@
  */
 import * as Digest from "@effect-oci/name/Digest"
 import * as ErrorBody from "@effect-oci/spec/ErrorBody"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
@@ -91,7 +92,9 @@ export const fromStorage = (error: StorageError): Reply => {
     case "DigestMismatch":
       return failure(400, "DIGEST_INVALID", error.detail)
     case "Busy":
-      return failure(429, "TOOMANYREQUESTS", error.detail, { "retry-after": "10" })
+      return failure(429, "TOOMANYREQUESTS", error.detail, {
+        "retry-after": String(Math.ceil(Duration.toSeconds(error.retryAfter ?? Duration.seconds(10))))
+      })
     case "NoSpace":
       return failure(507, "DENIED", error.detail)
     case "Upstream":
