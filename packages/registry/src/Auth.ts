@@ -12,12 +12,14 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { Access, type Action } from "./Access.ts"
+import * as Foreign from "./internal/foreign.ts"
 import * as Login from "./internal/login.ts"
 import * as Reply from "./internal/reply.ts"
 import * as Route from "./internal/route.ts"
 import * as TokenEndpoint from "./internal/tokenEndpoint.ts"
 import * as Tokens from "./internal/tokens.ts"
 import * as Policy from "./Policy.ts"
+import { Settings } from "./Settings.ts"
 import { Watching } from "./Traffic.ts"
 import * as Users from "./Users.ts"
 
@@ -116,6 +118,9 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
 
       return Effect.gen(function*() {
         const request = yield* HttpServerRequest.HttpServerRequest
+        // Else it could tell right passwords from wrong ones.
+        const refused = Foreign.refused(request, yield* Settings)
+        if (refused !== undefined) return refused
         const { path, query } = Route.target(request.url)
         if (options.scheme === "bearer" && path === "/token") {
           return yield* TokenEndpoint.handle({ users, allow, anonymous, tokens }, request, query)

@@ -163,12 +163,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const host: Host = typeof given === "string" ? { name: given } : given
       const auth = host.auth ?? options.auth
       const storage = yield* options.storage ?? MemoryStorage.make
-      const served = RegistryServer.app.pipe(
-        Effect.provideService(Storage, storage),
-        Effect.provideService(Settings.Settings, { ...Settings.defaults, ...options.settings, ...host.settings })
-      )
+      const settings = { ...Settings.defaults, ...options.settings, ...host.settings }
+      const served = Effect.provideService(RegistryServer.app, Storage, storage)
       const guarded = auth === undefined ? served : yield* Auth.guard(served, auth)
-      const app = yield* Link.guard(Fault.guard(guarded, plan), host.link ?? options.link ?? {})
+      const linked = yield* Link.guard(Fault.guard(guarded, plan), host.link ?? options.link ?? {})
+      const app = Effect.provideService(linked, Settings.Settings, settings)
       registries.set(Registry.apiHost(Registry.parseUnsafe(host.name)), { app, storage })
     }), { discard: true })
 

@@ -13,6 +13,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Blobs from "./internal/blobs.ts"
+import * as Foreign from "./internal/foreign.ts"
 import * as Lists from "./internal/lists.ts"
 import * as Manifests from "./internal/manifests.ts"
 import * as Reply from "./internal/reply.ts"
@@ -48,7 +49,7 @@ export const app: Effect.Effect<
   const { path, query } = Route.target(request.url)
   const route = Route.parse(path)
   const allowed = Route.methods(route, settings)
-  const refused = foreign(request, settings) ??
+  const refused = Foreign.refused(request, settings) ??
     (allowed?.includes(request.method) === false ? Reply.notAllowed(allowed.join(", ")) : undefined)
   return refused !== undefined ? Effect.succeed(finish(refused)) : Effect.match(
     answer(
@@ -73,21 +74,6 @@ const warning = (texts: ReadonlyArray<string>): string => {
     all.push(value)
   }
   return all.join(", ")
-}
-
-/** A page in somebody's browser that tries its luck with the registries it can reach. */
-const foreign = (
-  request: HttpServerRequest.HttpServerRequest,
-  { hosts }: Settings
-): Reply.Reply | undefined => {
-  const host = request.headers["host"]?.toLowerCase() ?? ""
-  if (hosts !== undefined && !hosts.includes(host) && !hosts.includes(host.replace(/:\d+$/, ""))) {
-    return Reply.failure(421, "DENIED", "this registry does not answer for that host")
-  }
-  const origin = request.headers["origin"]?.toLowerCase()
-  return origin === undefined || origin.replace(/^https?:\/\//, "") === host
-    ? undefined
-    : Reply.failure(403, "DENIED", "requests from pages of other origins are not answered")
 }
 
 const answer = (

@@ -83,6 +83,21 @@ const forged = (token: string): ReadonlyArray<string> => {
 }
 
 describe("Auth", () => {
+  it.effect("A86: tells no page of another host or origin which passwords are right", () =>
+    Effect.gen(function*() {
+      for (const scheme of ["basic", "bearer"] as const) {
+        const send = yield* guarded({ scheme })
+        for (const headers of [ann, basic("ann", "wrong")]) {
+          for (const path of ["/v2/", "/token"]) {
+            const hosts = Registry.having({ hosts: ["localhost"] })
+            assert.strictEqual((yield* hosts(send("GET", path, { headers }))).status, 421)
+            const origin = { ...headers, origin: "http://evil.test" }
+            assert.strictEqual((yield* send("GET", path, { headers: origin })).status, 403)
+          }
+        }
+      }
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
   describe("bearer", () => {
     it.effect("A83: takes no token but its own", () =>
       Effect.gen(function*() {

@@ -125,7 +125,7 @@ describe("RegistryServer", () => {
     Effect.gen(function*() {
       const ask = (headers: Record<string, string>) =>
         Effect.map(
-          send("GET", "/v2/", { headers }).pipe(having({ hosts: ["localhost:5000", "127.0.0.1", "[::1]"] })),
+          send("GET", "/v2/", { headers }).pipe(having({ hosts: ["Localhost:5000", "127.0.0.1", "[::1]"] })),
           ({ status }) => status
         )
       assert.strictEqual(yield* ask({ host: "localhost:5000" }), 200)
