@@ -133,9 +133,10 @@ export const make = Effect.fnUntraced(function*(
   /** Remembers what a manifest names. */
   const note = (repository: string, stored: Stored): Stored => {
     const document = Result.getOrElse(Document.parse(stored.bytes, stored.mediaType), () => undefined)
-    for (const descriptor of document === undefined ? [] : Document.successors(document)) {
-      if (MediaType.isDocument(descriptor.mediaType) || MediaType.isForeign(descriptor.mediaType)) continue
-      remember(named, keyOf(repository, descriptor.digest), descriptor)
+    for (const { digest, mediaType, size } of document === undefined ? [] : Document.successors(document)) {
+      if (MediaType.isDocument(mediaType) || MediaType.isForeign(mediaType)) continue
+      // No more of it than is needed: the rest may be as large as a manifest.
+      remember(named, keyOf(repository, digest), { mediaType: "application/octet-stream", digest, size })
     }
     return stored
   }

@@ -179,6 +179,23 @@ describe("PullThrough", () => {
       assert.strictEqual((yield* send(...get(layer.descriptor.digest))).status, 200)
     }))
 
+  it.effect("remembers of what a manifest names no more than it needs to get it", () =>
+    Effect.gen(function*() {
+      const fetched: Array<Descriptor.Descriptor> = []
+      const { image, layer, send, upstream } = yield* proxied((source) => ({
+        ...source,
+        fetch: (descriptor) => Stream.suspend(() => (fetched.push(descriptor), source.fetch(descriptor)))
+      }))
+      const manifest = JSON.parse(new TextDecoder().decode(image.manifests[0]!.bytes))
+      const layers = [{ ...layer.descriptor, annotations: { large: "x".repeat(1_000_000) } }]
+      const large = yield* upstream.add(image.root.mediaType, encode(JSON.stringify({ ...manifest, layers })))
+      yield* upstream.tag(large, Tag.parseUnsafe("large"))
+      yield* send("GET", "/v2/a/manifests/large")
+      assert.deepStrictEqual((yield* send(...get(layer.descriptor.digest))).bytes, layer.bytes)
+      const { digest, size } = layer.descriptor
+      assert.deepStrictEqual(fetched.at(-1), { mediaType: "application/octet-stream", digest, size })
+    }))
+
   it.effect("gets a blob where the repository that is asked has it, whoever named it first, of whatever size", () =>
     Effect.gen(function*() {
       for (const size of [undefined, () => 5]) {
