@@ -107,6 +107,8 @@ const unread = (error: ContentError | StorageError): StorageError =>
  * while they are kept, all but the last of them, which wait until the digest is known to hold. It comes from that repository's
  * source, once, however many ask, as fast as the source gives it, and to its end, even if the client goes away.
  * Where it is kept for another repository, no more of it is fetched than shows that this one's source has it as well.
+ * An answer begins when there is something of the blob: until then, what the source fails with has a status of its own. Of a
+ * blob that comes faster than its client takes it, a part is held for the client, who has the rest from what was kept.
  *
  * **Gotchas**
  *
