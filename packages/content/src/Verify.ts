@@ -152,7 +152,12 @@ const checker = (
     }
     // Not all of these bytes, or not only they, have passed the check that was relied on.
     if (offset === 0 && hasher === undefined && !(isSame && beneath.isRight)) {
-      return failure(new Invalid({ detail: `${descriptor.digest}: the bytes are not those that were checked` }))
+      return failure(
+        new Invalid({
+          detail:
+            `${descriptor.digest}: the bytes are not those that were checked: a chunk that is kept while the next one is read has to be copied`
+        })
+      )
     }
     told?.handed(chunks)
     told?.held()
