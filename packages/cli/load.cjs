@@ -36,7 +36,9 @@ const ofUser = () => {
   const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env
   if (process.platform === "win32" && LOCALAPPDATA !== undefined) return LOCALAPPDATA
   if (XDG_CACHE_HOME !== undefined && path.isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME
-  return path.join(homedir(), process.platform === "darwin" ? "Library/Caches" : ".cache")
+  const home = homedir()
+  // Users of the system have none on purpose, and are not to get one.
+  return fs.existsSync(home) ? path.join(home, process.platform === "darwin" ? "Library/Caches" : ".cache") : undefined
 }
 
 /** Makes a folder that only its owner can write to; nothing where there is one already that others can, or cannot be one. */
@@ -54,7 +56,8 @@ const ownFolder = (folder) => {
 /** Where no home is, or none that can be written to, there is the folder for temporary files. */
 const folderFor = (key) => {
   if (process.env.NODE_DISABLE_COMPILE_CACHE !== undefined) return undefined
-  const root = ownFolder(path.join(ofUser(), "effect-oci")) ??
+  const user = ofUser()
+  const root = (user === undefined ? undefined : ownFolder(path.join(user, "effect-oci"))) ??
     ownFolder(path.join(tmpdir(), `effect-oci-${process.getuid?.() ?? ""}`))
   if (root === undefined) return undefined
   const folder = path.join(root, key)

@@ -123,7 +123,7 @@ describe("GoogleKeychain", () => {
           { ...github, service_account_impersonation_url: `https://evil.test/?${account}` },
           { ...workload, credential_source: { url: "http://ids.test/token" } },
           { ...workload, credential_source: { executable: { command: "evil" } } },
-          { ...workload, credential_source: { file: "/nonexistent" } }
+          { ...workload, credential_source: { file: `${home}/none.json` } }
         ]
       ) {
         const error = yield* Effect.flip(ask(evil))

@@ -85,6 +85,16 @@ describe.skipIf(process.platform === "win32")("load", () => {
   )
 
   it(
+    "makes no home for who has none",
+    inFolder((run, kept) => {
+      const home = path.join(os.tmpdir(), `none-${process.pid}`)
+      run({ HOME: home, XDG_CACHE_HOME: "" })
+      assert.isFalse(fs.existsSync(home))
+      assert.isAbove(kept().length, 0)
+    })
+  )
+
+  it(
     "runs without where nothing can be kept, or shall be",
     inFolder((run, kept) => {
       const first = run({ NODE_DISABLE_COMPILE_CACHE: "1" })
