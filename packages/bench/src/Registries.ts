@@ -108,8 +108,14 @@ export const ggcr = Effect.flatMap(
   (port) => start([Tools.built("ggcr-registry"), "-port", String(port)], port)
 )
 
+const keepingNothing = (program: string) =>
+  Effect.flatMap(freePort, (port) => start([process.execPath, program, String(port)], port))
+
 /** None: `node:http` that keeps nothing. */
-export const bare = Effect.flatMap(freePort, (port) => start([process.execPath, Tools.bare, String(port)], port))
+export const bare = keepingNothing(Tools.bare)
+
+/** None: Effect's own server with an app that keeps nothing. */
+export const bareEffect = keepingNothing(Tools.bareEffect)
 
 const serve = (port: number, flags: ReadonlyArray<string>, isRequest?: RegExp) =>
   start([process.execPath, Tools.bin, "serve", "--port", String(port), ...flags], port, isRequest)

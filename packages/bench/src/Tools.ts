@@ -10,8 +10,11 @@ export const bin = fileURLToPath(new URL("../../cli/bin.cjs", import.meta.url))
 /** A program that asks for something small, again and again. */
 export const requests = fileURLToPath(new URL("requests.ts", import.meta.url))
 
-/** A server that keeps nothing. */
+/** A server that keeps nothing, by Node alone. */
 export const bare = fileURLToPath(new URL("bare.ts", import.meta.url))
+
+/** The same by Effect. */
+export const bareEffect = fileURLToPath(new URL("bareEffect.ts", import.meta.url))
 
 /** A program that packages/interop has built by Go. */
 export const built = (name: string): string =>

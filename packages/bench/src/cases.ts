@@ -165,7 +165,8 @@ const served = (make: Make, direction: "push" | "pull") =>
       "effect-oci, disk": Registries.onDisk,
       registry: Registries.distribution,
       "ggcr-registry": Registries.ggcr,
-      "bare node:http": Registries.bare
+      "bare node:http": Registries.bare,
+      "bare Effect": Registries.bareEffect
     }
     const client = Tools.peers[0]!
     const round: Round = Effect.fnUntraced(function*(tool) {
@@ -219,8 +220,8 @@ const indexOf = (images: number): Make => (folder) => Content.index(folder, imag
 /** Those that copy indexes. */
 const clients = ["effect-oci", "crane", "regctl", "oras", "skopeo"]
 const registries = ["effect-oci, memory", "effect-oci, disk", "registry", "ggcr-registry"]
-/** How little a request can cost in Node. */
-const least = "bare node:http"
+/** How little a request can cost in Node, and in Effect. */
+const least = ["bare node:http", "bare Effect"]
 const two = ["effect-oci", "crane"]
 
 export const cases: Readonly<Record<string, Case>> = {
@@ -291,7 +292,7 @@ export const cases: Readonly<Record<string, Case>> = {
   "serve-push-5000": {
     title: "Registries: a push of 5,000 blobs of 1,000 bytes, in 50 images, by crane",
     rounds: 3,
-    tools: [...registries, least],
+    tools: [...registries, ...least],
     base: "registry",
     prepare: served(many, "push")
   },
