@@ -121,11 +121,10 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
         // Else it could tell right passwords from wrong ones.
         const refused = Foreign.refused(request, yield* Settings)
         if (refused !== undefined) return refused
-        const { path, query } = Route.target(request.url)
+        const { path, query, route } = Route.target(request.url)
         if (options.scheme === "bearer" && path === "/token") {
           return yield* TokenEndpoint.handle({ users, allow, anonymous, tokens }, request, query)
         }
-        const route = Route.parse(path)
         const header = request.headers["authorization"]
         const grant = options.scheme === "basic"
           ? undefined

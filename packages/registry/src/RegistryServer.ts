@@ -46,8 +46,7 @@ export const app: Effect.Effect<
       ? response
       : HttpServerResponse.setHeader(response, "warning", warning(settings.warnings))
   }
-  const { path, query } = Route.target(request.url)
-  const route = Route.parse(path)
+  const { query, route } = Route.target(request.url)
   const allowed = Route.methods(route, settings)
   const refused = Foreign.refused(request, settings) ??
     (allowed?.includes(request.method) === false ? Reply.notAllowed(allowed.join(", ")) : undefined)

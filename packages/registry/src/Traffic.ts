@@ -119,7 +119,6 @@ const shown = (query: URLSearchParams): string => {
 class Seen implements Watch {
   readonly request: HttpServerRequest.HttpServerRequest
   readonly target: Route.Target
-  readonly endpoint: string
   readonly clock: Clock.Clock
   readonly at: number
   user: string | undefined = undefined
@@ -130,7 +129,6 @@ class Seen implements Watch {
   constructor(request: HttpServerRequest.HttpServerRequest, clock: Clock.Clock) {
     this.request = request
     this.target = Route.target(request.url)
-    this.endpoint = Route.parse(this.target.path)._tag
     this.clock = clock
     this.at = clock.currentTimeMillisUnsafe()
   }
@@ -162,7 +160,7 @@ class Seen implements Watch {
       method: this.request.method,
       path: this.target.path,
       query: shown(this.target.query),
-      endpoint: this.endpoint,
+      endpoint: this.target.route._tag,
       user: this.user,
       address: Option.getOrUndefined(this.request.remoteAddress),
       agent: this.request.headers["user-agent"],
@@ -187,7 +185,7 @@ export const guard = <E, R>(
 ): App<E, R | Scope.Scope> =>
   Effect.contextWith((context: Context.Context<HttpServerRequest.HttpServerRequest | Scope.Scope>) => {
     const seen = new Seen(Context.get(context, HttpServerRequest.HttpServerRequest), Context.get(context, Clock.Clock))
-    return Effect.annotateCurrentSpan("oci.endpoint", seen.endpoint).pipe(
+    return Effect.annotateCurrentSpan("oci.endpoint", seen.target.route._tag).pipe(
       Effect.andThen(Scope.addFinalizerExit(Context.get(context, Scope.Scope), (exit) => tell(seen.over(exit)))),
       Effect.andThen(Effect.provideService(app, Watching, seen)),
       Effect.map((response) => seen.replied(response))

@@ -18,15 +18,12 @@ export type Route =
   | { readonly _tag: "Unknown" }
 
 export interface Target {
-  /**
-   * As it was sent: percent escapes and dot segments are no part of any name.
-   */
+  /** As it was sent: percent escapes and dot segments are no part of any name. */
   readonly path: string
+  /** Nobody changes it. */
   readonly query: URLSearchParams
+  readonly route: Route
 }
-
-/** Nobody changes it. */
-const none = new URLSearchParams()
 
 /** The path of a request's target. */
 export const pathOf = (url: string): string => {
@@ -34,11 +31,17 @@ export const pathOf = (url: string): string => {
   return question === -1 ? url : url.slice(0, question)
 }
 
+const none = new URLSearchParams()
+
+let last: { readonly url: string; readonly target: Target } | undefined
+
+/** Reads a request's target: once for all who ask for it one after the other, as those do that a request passes. */
 export const target = (url: string): Target => {
-  const question = url.indexOf("?")
-  return question === -1
-    ? { path: url, query: none }
-    : { path: url.slice(0, question), query: new URLSearchParams(url.slice(question + 1)) }
+  if (last?.url === url) return last.target
+  const path = pathOf(url)
+  const query = path === url ? none : new URLSearchParams(url.slice(path.length + 1))
+  last = { url, target: { path, query, route: parse(path) } }
+  return last.target
 }
 
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/

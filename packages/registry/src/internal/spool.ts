@@ -32,10 +32,12 @@ export const add = (self: Spool, bytes: Uint8Array): void => {
   }
 }
 
-/** Gives back the room that is left over; nothing can be added in it any more. */
+/** Gives back the room that is left over, where that is worth a copy; nothing can be added in it any more. */
 export const close = (self: Spool): void => {
-  const last = self.blocks.pop()
-  if (last !== undefined) self.blocks.push(self.room === 0 ? last : last.slice(0, last.length - self.room))
+  const last = self.blocks.at(-1)
+  if (last !== undefined && self.room > last.length / 8) {
+    self.blocks[self.blocks.length - 1] = last.slice(0, last.length - self.room)
+  }
   self.room = 0
 }
 

@@ -22,6 +22,7 @@ describe("Spool", () => {
       assert.deepStrictEqual(join(Spool.read(spool)), all)
       Spool.close(spool)
       assert.deepStrictEqual(join(Spool.read(spool)), all)
+      assert.isAtMost(spool.blocks.reduce((sum, block) => sum + block.length, 0), all.length * 8 / 7)
       const third = Math.floor(all.length / 3)
       assert.deepStrictEqual(join(Spool.read(spool, third, 2 * third)), all.slice(third, 2 * third))
     }
