@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, onTestFinished } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -31,6 +31,7 @@ describe.skipIf(!fs.existsSync("/dev/full"))("bin", () => {
 /** A registry of the command on a free port; `ended` is its exit code, or the signal that it died of. */
 const serving = async (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, [entry, "serve", ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  onTestFinished(() => void child.kill("SIGKILL"))
   const ended = once(child, "exit").then(([code, signal]) => code ?? signal)
   const [address] = await once(child.stdout, "data")
   return { child, ended, url: `http://${String(address).trim()}/v2/` }
