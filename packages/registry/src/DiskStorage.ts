@@ -97,6 +97,7 @@ export const make = Effect.fn("DiskStorage.make")(function*(
     commit: uploads.commit,
     cancel: uploads.cancel,
     manifest: manifests.get,
+    manifests: manifests.all,
     putManifest: manifests.put,
     deleteManifest: manifests.remove,
     tags: manifests.tags,

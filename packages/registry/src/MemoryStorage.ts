@@ -179,6 +179,8 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
     cancel: (repository, id) => Effect.map(uploadOf(repository, id), () => void uploads.delete(id)),
 
     manifest: (repository, identifier) => Effect.sync(() => stored(repository, identifier)),
+    manifests: (repository) =>
+      Stream.suspend(() => Stream.fromIterable([...repositories.get(repository)?.manifests.values() ?? []])),
     putManifest: (repository, manifest, { condition, subject, tags }) =>
       Effect.sync(() => {
         if (condition !== undefined) {

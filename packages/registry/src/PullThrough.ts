@@ -11,7 +11,6 @@ import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
-import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -19,11 +18,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Lead from "./internal/lead.ts"
 import { subjectOf } from "./internal/manifests.ts"
+import * as Named from "./internal/named.ts"
+import { remember } from "./internal/remember.ts"
 import { type Storage, StorageError, type Stored } from "./Storage.ts"
 
 /**
@@ -70,14 +70,6 @@ interface Download {
   readonly first: Effect.Effect<Stream.Stream<Uint8Array>, StorageError>
 }
 
-/** As many entries as are worth their memory; the oldest go first. */
-const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
-  // What is named again is new again.
-  map.delete(key)
-  if (map.size >= 100_000) map.delete(map.keys().next().value!)
-  map.set(key, value)
-}
-
 /** More than any registry has, lest one goes on for ever. */
 const mostTags = 1_000_000
 
@@ -103,9 +95,10 @@ const unread = (error: ContentError | StorageError): StorageError =>
  * **Details**
  *
  * A tag is asked for each time, and when the source cannot say, neither can this: nothing old is given in its place. A
- * manifest is kept by its digest. A blob is had only if a manifest of its repository names it; its bytes go to the client
- * while they are kept, all but the last of them, which wait until the digest is known to hold. It comes from that repository's
- * source, once, however many ask, as fast as the source gives it, and to its end, even if the client goes away.
+ * manifest is kept by its digest. A blob is had only if a manifest of its repository names it: one that was asked for, or that
+ * is kept since an earlier process. Its bytes go to the client while they are kept, all but the last of them, which wait until
+ * the digest is known to hold. It comes from that repository's source, once, however many ask, as fast as the source gives it,
+ * and to its end, even if the client goes away.
  * Where it is kept for another repository, no more of it is fetched than shows that this one's source has it as well.
  * An answer begins when there is something of the blob: until then, what the source fails with has a status of its own. Of a
  * blob that comes faster than its client takes it, a part is held for the client, who has the rest from what was kept.
@@ -125,23 +118,11 @@ export const make = Effect.fnUntraced(function*(
   const start = yield* Hasher.Hashing
   const forgotten = Duration.toMillis(Duration.fromInputUnsafe(missingFor))
   const missing = new Map<string, number>()
-  const named = new Map<string, Descriptor.Descriptor>()
+  const named = yield* Named.make(storage.manifests)
   const downloads = new Map<string, Download>()
   const room: Lead.Room = { free: lead }
 
-  // What one repository says of a digest is nothing to another.
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
-
-  /** Remembers what a manifest names. */
-  const note = (repository: string, stored: Stored): Stored => {
-    const document = Result.getOrElse(Document.parse(stored.bytes, stored.mediaType), () => undefined)
-    for (const { digest, mediaType, size } of document === undefined ? [] : Document.successors(document)) {
-      if (MediaType.isDocument(mediaType) || MediaType.isForeign(mediaType)) continue
-      // No more of it than is needed: the rest may be as large as a manifest.
-      remember(named, keyOf(repository, digest), { mediaType: "application/octet-stream", digest, size })
-    }
-    return stored
-  }
 
   const resolve = Effect.fnUntraced(function*(source: Source, repository: string, identifier: Tag.Tag | Digest.Digest) {
     const key = `${repository}:${identifier}`
@@ -185,15 +166,15 @@ export const make = Effect.fnUntraced(function*(
     const local = yield* storage.manifest(repository, identifier)
     const source = yield* sourceOf(repository)
     if (Option.isNone(source) || (Digest.isDigest(identifier) && Option.isSome(local))) {
-      return Option.map(local, (stored) => note(repository, stored))
+      return Option.map(local, (stored) => named.note(repository, stored))
     }
     const found = yield* resolve(source.value, repository, identifier)
     if (Option.isNone(found)) return Option.none()
     const { digest } = found.value
-    if (Option.isSome(local) && local.value.digest === digest) return Option.some(note(repository, local.value))
+    if (Option.isSome(local) && local.value.digest === digest) return Option.some(named.note(repository, local.value))
     const { stored, subject } = yield* fetch(source.value, found.value)
     yield* storage.putManifest(repository, stored, { tags: Digest.isDigest(identifier) ? [] : [identifier], subject })
-    return Option.some(note(repository, stored))
+    return Option.some(named.note(repository, stored))
   })
 
   const putManifest: Storage["Service"]["putManifest"] = Effect.fnUntraced(function*(repository, stored, options) {
@@ -300,7 +281,8 @@ export const make = Effect.fnUntraced(function*(
 
   const readBlob: Storage["Service"]["readBlob"] = Effect.fnUntraced(function*(repository, digest, start, end) {
     const key = keyOf(repository, digest)
-    const descriptor = named.get(key)
+    // As `blobSize` has just found it.
+    const descriptor = named.get(repository, digest)
     const kept = storage.readBlob(repository, digest, start, end)
     if (descriptor === undefined || Option.isSome(yield* storage.blobSize(repository, digest))) return yield* kept
     const running = downloads.get(key)
@@ -328,10 +310,10 @@ export const make = Effect.fnUntraced(function*(
     putManifest,
     tags,
     readBlob,
-    blobSize: (repository, digest) =>
-      Effect.map(storage.blobSize(repository, digest), (local) => {
-        const descriptor = named.get(keyOf(repository, digest))
-        return Option.isNone(local) && descriptor !== undefined ? Option.some(descriptor.size) : local
-      })
+    blobSize: Effect.fnUntraced(function*(repository, digest) {
+      const local = yield* storage.blobSize(repository, digest)
+      if (Option.isSome(local) || Option.isNone(yield* sourceOf(repository))) return local
+      return Option.map(Option.fromUndefinedOr(yield* named.find(repository, digest)), ({ size }) => size)
+    })
   }
 })

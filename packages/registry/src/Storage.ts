@@ -178,6 +178,10 @@ export class Storage extends Context.Service<Storage, {
     identifier: Tag.Tag | Digest.Digest
   ) => Effect.Effect<Option.Option<Stored>, StorageError>
   /**
+   * Those of a repository that can be read, in no order; read as they are pulled.
+   */
+  readonly manifests: (repository: string) => Stream.Stream<Stored, StorageError>
+  /**
    * Whether it was put: not if its condition does not hold. No other change of this process comes between the two.
    */
   readonly putManifest: (

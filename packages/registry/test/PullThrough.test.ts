@@ -42,17 +42,25 @@ const proxied = Effect.fnUntraced(function*(
       Stream.suspend(() => (asked.push(descriptor.digest), source.fetch(descriptor, offset)))
   }
   const cache = yield* MemoryStorage.make
-  const storage = yield* PullThrough.make(cache, {
+  let reads = 0
+  const begin = PullThrough.make({
+    ...cache,
+    manifests: (repository) => Stream.tap(cache.manifests(repository), () => Effect.sync(() => void reads++))
+  }, {
     sourceOf: (repository) => Effect.succeed(repository === "a" ? Option.some(counted) : Option.none()),
     tagsOf: (repository) => repository === "a" ? Option.fromUndefinedOr(tags) : Option.none()
   })
-  const send = sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
+  const serve = (storage: Storage["Service"]) => sendTo(Effect.provideService(RegistryServer.app, Storage, storage))
+  const storage = yield* begin
+  const send = serve(storage)
+  /** Another process with what the first one has kept. */
+  const restart = Effect.map(begin, serve)
   const cached = Effect.fnUntraced(function*(descriptor: Descriptor.Descriptor) {
     const blob = yield* cache.blobSize("a", descriptor.digest)
     const manifest = yield* cache.manifest("a", descriptor.digest)
     return Option.isSome(blob) || Option.isSome(manifest)
   })
-  return { image, upstream, asked, storage, send, cached, layer: image.blobs[0]! }
+  return { image, upstream, asked, storage, send, restart, cached, cache, reads: () => reads, layer: image.blobs[0]! }
 })
 
 /** `good` with an image, and `evil` with a manifest that names the same layer, of what size it likes. */
@@ -178,6 +186,72 @@ describe("PullThrough", () => {
       assert.strictEqual((yield* send("GET", `/v2/b/blobs/${layer.descriptor.digest}`)).status, 404)
       assert.strictEqual((yield* send(...get(layer.descriptor.digest))).status, 200)
     }))
+
+  describe("after a restart", () => {
+    it.effect("gets what kept manifests name, and asks for these no more", () =>
+      Effect.gen(function*() {
+        const { asked, image, restart, send } = yield* proxied()
+        yield* send("GET", "/v2/a/manifests/1")
+        const again = yield* restart
+        asked.length = 0
+        for (const { bytes, descriptor } of image.blobs) {
+          const head = yield* again("HEAD", `/v2/a/blobs/${descriptor.digest}`)
+          assert.deepStrictEqual([head.status, head.headers["content-length"]], [200, String(bytes.length)])
+          assert.deepStrictEqual((yield* again(...get(descriptor.digest))).bytes, bytes)
+        }
+        assert.deepStrictEqual(asked, image.blobs.map(({ descriptor }) => descriptor.digest))
+      }))
+
+    it.effect("gives what is kept without the upstream, and without reading a manifest", () =>
+      Effect.gen(function*() {
+        const { asked, layer, reads, restart, send } = yield* proxied()
+        yield* send("GET", "/v2/a/manifests/1")
+        yield* send(...get(layer.descriptor.digest))
+        const again = yield* restart
+        asked.length = 0
+        assert.deepStrictEqual((yield* again(...get(layer.descriptor.digest))).bytes, layer.bytes)
+        assert.deepStrictEqual([asked, reads()], [[], 0])
+      }))
+
+    it.effect("A88: asks for no blob that no manifest names, nor of where only another repository's does", () =>
+      Effect.gen(function*() {
+        const { asked, cache, image, layer, restart, upstream } = yield* proxied()
+        const stored = { ...image.root, bytes: image.manifests[0]!.bytes }
+        yield* cache.putManifest("b", stored, { tags: [], subject: Option.none() })
+        const { digest } = yield* upstream.add("application/octet-stream", encode("in the repository"))
+        const send = yield* restart
+        for (const name of ["a", "b", "c"]) {
+          for (const wanted of [digest, layer.descriptor.digest]) {
+            assert.strictEqual((yield* send("GET", `/v2/${name}/blobs/${wanted}`)).status, 404)
+          }
+        }
+        assert.deepStrictEqual(asked, [])
+      }))
+
+    it.effect("reads kept manifests once or twice for all who ask at once, named or not", () =>
+      Effect.gen(function*() {
+        const { cache, image, reads, restart, send } = yield* proxied()
+        yield* send("GET", "/v2/a/manifests/1")
+        for (let i = 0; i < 99; i++) {
+          const bytes = encode(`{"i":${i}}`)
+          const stored = { digest: digestOf(bytes), mediaType: "application/json", bytes }
+          yield* cache.putManifest("a", stored, { tags: [], subject: Option.none() })
+        }
+        const again = yield* restart
+        const named = image.blobs.map(({ descriptor }) => descriptor.digest)
+        const unnamed = Array.from({ length: 100 }, (_, i) => digestOf(`unnamed ${i}`))
+        const replies = yield* Effect.forEach(
+          [...unnamed, ...named],
+          (digest) => again("HEAD", `/v2/a/blobs/${digest}`),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(replies.map(({ status }) => status), [
+          ...unnamed.map(() => 404),
+          ...named.map(() => 200)
+        ])
+        assert.isAtMost(reads(), 200)
+      }))
+  })
 
   it.effect("remembers of what a manifest names no more than it needs to get it", () =>
     Effect.gen(function*() {

@@ -179,6 +179,17 @@ export const suite = (name: string, layer: Layer.Layer<Storage>) =>
           assert.deepStrictEqual(yield* storage.manifest("a", tag("2")), Option.none())
         }).pipe(Effect.provide(layer)))
 
+      it.effect("gives those of a repository", () =>
+        Effect.gen(function*() {
+          const storage = yield* Storage
+          const all = (repository: string) => Stream.runCollect(storage.manifests(repository))
+          assert.deepStrictEqual(yield* all("a"), [])
+          for (const text of ["one", "two", "three"]) yield* put(text, ["latest"])
+          yield* storage.deleteManifest("a", digestOf("two"))
+          assert.sameDeepMembers(yield* all("a"), [stored("one"), stored("three")])
+          assert.deepStrictEqual(yield* all("b"), [])
+        }).pipe(Effect.provide(layer)))
+
       it.effect("takes every tag, as long as tags may be", () =>
         Effect.gen(function*() {
           const storage = yield* Storage

@@ -79,6 +79,12 @@ export const make = (files: Files, start: Hasher.Start) => {
       (bytes) => bytes === undefined ? Option.none() : fromBytes(start, digest, bytes)
     )
 
+  const digests = (repository: string) =>
+    Effect.map(
+      files.list(folderOf(repository, "manifests")),
+      (names = []) => names.flatMap((file) => Option.toArray(Names.toDigest(file)))
+    )
+
   const byDigest = (repository: string, digest: Digest.Digest) =>
     Effect.map(
       record(repository, digest),
@@ -176,13 +182,18 @@ export const make = (files: Files, start: Hasher.Start) => {
 
     get,
 
+    all: (repository: string): Stream.Stream<Stored, StorageError> =>
+      Stream.fromIterableEffect(digests(repository)).pipe(
+        // One may be large: few are ahead of whoever pulls.
+        Stream.mapEffect((digest) => byDigest(repository, digest), { concurrency: 4 }),
+        Stream.flatMap((found) => Stream.fromIterable(Option.toArray(found)))
+      ),
+
     /** All that the manifests of a repository name; nothing where one of them cannot be read or understood. */
     named: Effect.fnUntraced(function*(repository: string) {
       const all = new Set<Digest.Digest>()
-      for (const file of (yield* files.list(folderOf(repository, "manifests"))) ?? []) {
-        const digest = Names.toDigest(file)
-        if (Option.isNone(digest)) continue
-        const found = yield* record(repository, digest.value)
+      for (const digest of yield* digests(repository)) {
+        const found = yield* record(repository, digest)
         const document = Option.map(
           found,
           ({ bytes, mediaType }) => Result.getOrUndefined(Document.parse(bytes, mediaType))
