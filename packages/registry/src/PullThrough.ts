@@ -51,7 +51,8 @@ export interface Options {
    */
   readonly missingFor?: Duration.Input | undefined
   /**
-   * How long a source may take to say what a tag or digest stands for, or for a page of its tags.
+   * How long a source may take to say what a tag or digest stands for, to give a manifest, or for a page of its tags. A client
+   * that waits for the one and then the other has an answer before the half minute that it may wait itself.
    *
    * @default "10 seconds"
    */
@@ -124,6 +125,12 @@ export const make = Effect.fnUntraced(function*(
 
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
 
+  const inTime = ({ location }: Source) =>
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.fail(new StorageError({ reason: "Upstream", detail: `${location} does not answer in time` }))
+    })
+
   const resolve = Effect.fnUntraced(function*(source: Source, repository: string, identifier: Tag.Tag | Digest.Digest) {
     const key = `${repository}:${identifier}`
     const now = yield* Clock.currentTimeMillis
@@ -134,18 +141,15 @@ export const make = Effect.fnUntraced(function*(
         remember(missing, key, now + forgotten)
         return Effect.succeedNone
       }),
-      Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () =>
-          Effect.fail(new StorageError({ reason: "Upstream", detail: `${source.location} does not answer in time` }))
-      })
+      inTime(source)
     )
   })
 
   /** A manifest as the source has it: whole and of its digest, or not at all. */
   const fetch = Effect.fnUntraced(function*(source: Source, descriptor: Descriptor.Descriptor) {
     const bytes = yield* Bytes.collect({ location: source.location })(source.fetch(descriptor)).pipe(
-      Effect.mapError(upstream)
+      Effect.mapError(upstream),
+      inTime(source)
     )
     // A source has checked this; but what is kept is given to everybody, so it is not taken on trust.
     const actual = Hasher.digestOf(start, bytes, Digest.algorithm(descriptor.digest))

@@ -166,6 +166,30 @@ describe("PullThrough", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).status, 502)
     }))
 
+  it.effect("A87: waits for no manifest that stalls, and as long as one takes that does not", () =>
+    Effect.gen(function*() {
+      const after = (source: Source, seconds: number): Source["fetch"] => (descriptor) =>
+        Stream.flatMap(source.fetch(descriptor), (bytes) =>
+          Stream.concat(
+            Stream.make(bytes.subarray(0, 10)),
+            Stream.fromEffect(Effect.delay(Effect.succeed(bytes.subarray(10)), `${seconds} seconds`))
+          ))
+      for (
+        const [status, fetch] of [
+          [502, () => () => Stream.never],
+          [502, (source) => after(source, 30)],
+          [200, (source) => after(source, 9)]
+        ] satisfies ReadonlyArray<readonly [number, (source: Source) => Source["fetch"]]>
+      ) {
+        const { cached, image, send } = yield* proxied((source) => ({ ...source, fetch: fetch(source) }))
+        const fiber = yield* Effect.forkChild(send("GET", "/v2/a/manifests/1"))
+        yield* TestClock.adjust("10 seconds")
+        assert.isDefined(fiber.pollUnsafe())
+        assert.strictEqual((yield* Fiber.join(fiber)).status, status)
+        assert.strictEqual(yield* cached(image.root), status === 200)
+      }
+    }))
+
   it.effect("A87: remembers for seconds that something is not there", () =>
     Effect.gen(function*() {
       const { asked, image, send, upstream } = yield* proxied()
