@@ -123,6 +123,8 @@ describe("effect-oci", () => {
           [["serve", "--port", "99999"], /^effect-oci: .*--port.*Expected: 0 to 65535$/],
           // Else what is being pushed would go before its manifest comes.
           [["serve", "--prune-after", "0"], /^effect-oci: .*--prune-after.*Expected: 1 or more$/],
+          [["serve", "--prune-after", "7"], /^effect-oci: --prune-after is of use with --dir only$/],
+          [["serve", "--no-sync"], /^effect-oci: --no-sync is of use with --dir only$/],
           [["serve", "--answer-for", "http://a.example"], /^effect-oci: Invalid registry .*must not have a scheme/],
           [["serve", "--port", host.replace(/^.*:/, "")], /^effect-oci: .*EADDRINUSE: address already in use/]
         ]

@@ -3,6 +3,7 @@ import type * as Auth from "@effect-oci/registry/Auth"
 import type * as Traffic from "@effect-oci/registry/Traffic"
 import type { Upstreams } from "@effect-oci/registry/Upstreams"
 import { Remote } from "@effect-oci/remote/Remote"
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -75,7 +76,7 @@ const keeping = {
   ),
   pruneAfter: Flag.Int("prune-after").pipe(
     Flag.withDescription(
-      "after how many days blobs go that no manifest names and nobody asked for; never unless given"
+      "with --dir, after how many days blobs go that no manifest names and nobody asked for; never unless given"
     ),
     // What is being pushed is named by no manifest yet.
     Flags.positive,
@@ -83,7 +84,7 @@ const keeping = {
   ),
   noSync: Flag.Boolean("no-sync").pipe(
     Flag.withDescription(
-      "do not wait for the disk: faster, and what was pushed last may be gone after a loss of power"
+      "with --dir, do not wait for the disk: faster, and what was pushed last may be gone after a loss of power"
     ),
     Flag.withDefault(false)
   ),
@@ -140,6 +141,24 @@ const authOf = Effect.fnUntraced(function*(options: {
   return rules.length === 0 ? auth : { ...auth, allow: Policy.some(...rules) }
 })
 
+/** Who says how a folder is to keep things may believe that one does. */
+const checkFolder = (options: {
+  readonly dir: Option.Option<string>
+  readonly pruneAfter: Option.Option<number>
+  readonly noSync: boolean
+}) => {
+  const flag = Option.isSome(options.dir)
+    ? undefined
+    : Option.isSome(options.pruneAfter)
+    ? "--prune-after"
+    : options.noSync
+    ? "--no-sync"
+    : undefined
+  return flag === undefined
+    ? Effect.void
+    : Effect.fail(new CliError.ValidationError({ message: `${flag} is of use with --dir only` }))
+}
+
 const tell = (entry: Traffic.Entry): Effect.Effect<void> =>
   Console.error(JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() }))
 
@@ -148,6 +167,7 @@ export const serve = Command.make(
   { ...listening, ...allowing, ...keeping },
   (options) =>
     report(Effect.scoped(Effect.gen(function*() {
+      yield* checkFolder(options)
       const { NodeRegistry } = yield* load
       const { answerFor, host, log, port } = options
       for (const name of answerFor) yield* Effect.fromResult(Registry.parse(name))
