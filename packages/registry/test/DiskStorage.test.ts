@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { existsSync } from "node:fs"
 import * as DiskStorage from "../src/DiskStorage.ts"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as FakeRegistry from "../src/FakeRegistry.ts"
@@ -133,6 +134,16 @@ describe("DiskStorage", () => {
         yield* fs.writeFileString(`${path}/effect-oci-registry.json`, `{"version":2}`)
         assert.include((yield* Effect.flip(DiskStorage.make(path))).detail, "does not say version 1")
       })))
+
+    // Where there is such a folder, nobody can make another one in it.
+    it.effect.skipIf(!existsSync("/proc/self"))(
+      "refuses a folder that cannot be made",
+      () =>
+        run(Effect.gen(function*() {
+          const error = yield* Effect.flip(DiskStorage.make("/proc/registry/of/mine"))
+          assert.strictEqual(error.message, "the storage failed: ENOENT")
+        }))
+    )
 
     it.effect("opens what a run left that was killed at its first step", () =>
       run(Effect.gen(function*() {

@@ -108,6 +108,23 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
       Effect.uninterruptible
     )
 
+  /** One after the other: all at once, Node tries for ever where the system lets nobody make any, as in `/proc`. */
+  const makeAll = (folder: string): Effect.Effect<void, PlatformError.PlatformError> => {
+    const make = Effect.catchReason(
+      fs.makeDirectory(folder),
+      "PlatformError",
+      "AlreadyExists",
+      () => Effect.void
+    )
+    const parent = path.dirname(folder)
+    return parent === folder ? make : Effect.catchReason(
+      make,
+      "PlatformError",
+      "NotFound",
+      () => Effect.andThen(makeAll(parent), make)
+    )
+  }
+
   const makeFolder = (folder: string): Effect.Effect<void, StorageError> =>
     Effect.suspend(() => {
       const others = making.get(folder)
@@ -115,7 +132,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
       const made = Deferred.makeUnsafe<void, StorageError>()
       making.set(folder, made)
       return Effect.gen(function*() {
-        yield* attempt(fs.makeDirectory(folder, { recursive: true }))
+        yield* attempt(makeAll(folder))
         for (let parent = folder; parent.length > root.length;) {
           parent = path.dirname(parent)
           yield* sync(parent)
@@ -148,7 +165,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, root: string, o
   /** Moves what another process may have moved by now; whether it was there. */
   const tryMove = (from: string, to: string): Effect.Effect<boolean, StorageError> =>
     Effect.andThen(
-      attempt(fs.makeDirectory(path.dirname(to), { recursive: true })),
+      attempt(makeAll(path.dirname(to))),
       attempt(Effect.map(absent(Effect.as(fs.rename(from, to), true)), (moved) => moved === true))
     )
 
