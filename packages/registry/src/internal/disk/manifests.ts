@@ -138,6 +138,20 @@ export const make = (files: Files, start: Hasher.Start) => {
     return removed
   })
 
+  /**
+   * Removes the tags of a manifest: before it goes, and those that came meanwhile after that.
+   *
+   * Another process may move a tag between the reading and the removing of it, and no file system removes a file only if it
+   * says a certain thing. So it is put aside, where it shows what went, and put back if that is something else. For as long as
+   * that takes others miss a tag that they should see, and it is lost if this process is killed then: two have to change one
+   * tag at the same moment for that, and the kill to come in it. Any other kill leaves a deletion that nobody was told is done:
+   * a manifest without some of its tags, or at worst a tag that came meanwhile and leads nowhere.
+   *
+   * Other orders cost more. Were the manifest to go first, and tags that lead nowhere taken for none, they would still have to
+   * be removed later, with the same gap; until then, each list would have to read all tags, and they would all be back once the
+   * same manifest is pushed again under another one. Were a tag that is aside still found, and put back after a kill, all that
+   * moves or deletes tags would have to look there as well, or what was deleted meanwhile would be back.
+   */
   const untag = Effect.fnUntraced(function*(
     repository: string,
     digest: Digest.Digest,

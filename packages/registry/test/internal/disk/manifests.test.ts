@@ -4,17 +4,21 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
 import * as DiskStorage from "../../../src/DiskStorage.ts"
 import * as RegistryServer from "../../../src/RegistryServer.ts"
 import { Storage, type StorageError } from "../../../src/Storage.ts"
 import { folder, latest, putTagged, run, type Service, stored } from "../../disk.ts"
 import { digestOf, sendTo } from "../../registry.ts"
 
-/** A folder with a tag, of a manifest that is deleted; `other` is done just before the first file of `kind` goes. */
+type Change = (storage: Service) => Effect.Effect<unknown, StorageError>
+
+/**
+ * A folder with a tag, of a manifest that is deleted; just before the first file of `kind` goes, the process that does it begins
+ * what is `ours`, which waits for that, or another one does what is `theirs`, which does not.
+ */
 const deleteWhile = Effect.fnUntraced(function*(
   kind: "tags" | "manifests",
-  other: (storage: Service, path: string) => Effect.Effect<unknown, StorageError, FileSystem.FileSystem | Path.Path>
+  change: { readonly ours: Change } | { readonly theirs: Change }
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* folder
@@ -31,9 +35,12 @@ const deleteWhile = Effect.fnUntraced(function*(
   yield* putTagged(storage, "one")
   const deleting = yield* Effect.forkChild(storage.deleteManifest("a", digestOf("one")))
   yield* Deferred.await(reached)
-  const changing = yield* Effect.forkChild(other(storage, path))
-  // It is done, or has had time for many times the steps that it has, and so waits for the other one.
-  for (let i = 0; i < 200 && changing.pollUnsafe() === undefined; i++) yield* fs.exists(path)
+  const changing = yield* Effect.forkChild(
+    "ours" in change ? change.ours(storage) : Effect.flatMap(DiskStorage.make(path), change.theirs)
+  )
+  if ("theirs" in change) yield* Fiber.await(changing)
+  // It has had time for many times the steps that it has, unless it waits for the other one.
+  else for (let i = 0; i < 200 && changing.pollUnsafe() === undefined; i++) yield* fs.exists(path)
   yield* Deferred.succeed(go, undefined)
   assert.isTrue(yield* Fiber.join(deleting))
   yield* Fiber.join(changing)
@@ -43,34 +50,28 @@ const deleteWhile = Effect.fnUntraced(function*(
 describe("manifests on disk", () => {
   it.effect("keep a tag that is moved while what it pointed to is deleted", () =>
     run(Effect.gen(function*() {
-      const storage = yield* deleteWhile("tags", (storage) => putTagged(storage, "two"))
+      const storage = yield* deleteWhile("tags", { ours: (storage) => putTagged(storage, "two") })
       assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
 
   it.effect("keep it as well when it is another process that moves it", () =>
     run(Effect.gen(function*() {
-      const other = Effect.fnUntraced(function*(_: Service, path: string) {
-        yield* putTagged(yield* DiskStorage.make(path), "two")
-      })
-      const storage = yield* deleteWhile("tags", other)
+      const storage = yield* deleteWhile("tags", { theirs: (storage) => putTagged(storage, "two") })
       assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("two")))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
 
   it.effect("have no tag that points nowhere when one is tagged while it is deleted", () =>
     run(Effect.gen(function*() {
-      const storage = yield* deleteWhile("manifests", (storage) => putTagged(storage, "one"))
+      const storage = yield* deleteWhile("manifests", { ours: (storage) => putTagged(storage, "one") })
       assert.deepStrictEqual(yield* storage.tags("a"), Option.some([latest]))
       assert.deepStrictEqual(yield* storage.manifest("a", latest), Option.some(stored("one")))
     })))
 
   it.effect("have none either when it is another process that tags it", () =>
     run(Effect.gen(function*() {
-      const other = Effect.fnUntraced(function*(_: Service, path: string) {
-        yield* putTagged(yield* DiskStorage.make(path), "one")
-      })
-      const storage = yield* deleteWhile("manifests", other)
+      const storage = yield* deleteWhile("manifests", { theirs: (storage) => putTagged(storage, "one") })
       assert.deepStrictEqual(yield* storage.tags("a"), Option.some([]))
       assert.deepStrictEqual(yield* storage.manifest("a", digestOf("one")), Option.none())
     })))
