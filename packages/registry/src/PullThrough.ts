@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import * as Budget from "@effect-oci/content/Budget"
 import * as Bytes from "@effect-oci/content/Bytes"
 import type { ContentError } from "@effect-oci/content/ContentError"
 import * as Hasher from "@effect-oci/content/Hasher"
@@ -52,7 +53,8 @@ export interface Options {
   readonly missingFor?: Duration.Input | undefined
   /**
    * How long a source may take to say what a tag or digest stands for, to give a manifest, or for a page of its tags. A client
-   * that waits for the one and then the other has an answer before the half minute that it may wait itself.
+   * that waits for the one and then the other has an answer before the half minute that it may wait itself; at once where the
+   * source asks for a longer wait, which its clients hear of.
    *
    * @default "10 seconds"
    */
@@ -125,10 +127,32 @@ export const make = Effect.fnUntraced(function*(
 
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
 
-  const inTime = ({ location }: Source) =>
-    Effect.timeoutOrElse({
-      duration: patience,
-      orElse: () => Effect.fail(new StorageError({ reason: "Upstream", detail: `${location} does not answer in time` }))
+  /** Waits no longer than a client does: nor begins to, where a source is about to wait beyond that. */
+  const inTime = ({ location }: Source) => <A>(self: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
+    Effect.clockWith((clock) => {
+      const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(Duration.fromInputUnsafe(patience))
+      const late = Deferred.makeUnsafe<never, StorageError>()
+      const told = ({ detail, duration, isRateLimited }: Budget.Wait): Effect.Effect<void> =>
+        Effect.sync(() => {
+          if (clock.currentTimeMillisUnsafe() + Duration.toMillis(duration) < end) return
+          Deferred.doneUnsafe(
+            late,
+            Effect.fail(
+              new StorageError(
+                isRateLimited ? { reason: "Busy", detail, retryAfter: duration } : { reason: "Upstream", detail }
+              )
+            )
+          )
+        })
+      return self.pipe(
+        Effect.provideService(Budget.Held, Option.some(told)),
+        Effect.raceFirst(Deferred.await(late)),
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            Effect.fail(new StorageError({ reason: "Upstream", detail: `${location} does not answer in time` }))
+        })
+      )
     })
 
   const resolve = Effect.fnUntraced(function*(source: Source, repository: string, identifier: Tag.Tag | Digest.Digest) {

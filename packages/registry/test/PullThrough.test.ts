@@ -1,3 +1,4 @@
+import * as Budget from "@effect-oci/content/Budget"
 import { ContentError, NotFound, type Reason, Refused, Unavailable } from "@effect-oci/content/ContentError"
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type { Source } from "@effect-oci/content/Store"
@@ -426,6 +427,29 @@ describe("PullThrough", () => {
         const { codes, headers, status } = yield* send("GET", path)
         assert.deepStrictEqual([status, codes, headers["retry-after"]], [429, ["TOOMANYREQUESTS"], "30"])
       }
+    }))
+
+  it.effect("SRV-44: says at once where the upstream is waited for longer than a client is patient", () =>
+    Effect.gen(function*() {
+      const wait = { origin: "up.test", duration: Duration.seconds(9), isRateLimited: true, detail: "429" }
+      let told: Budget.Wait = wait
+      const { send } = yield* proxied((source) => ({
+        ...source,
+        resolve: (identifier) =>
+          Budget.waiting(told).pipe(
+            Effect.andThen(Effect.sleep(told.duration)),
+            Effect.andThen(source.resolve(identifier))
+          )
+      }))
+      const waited = yield* Effect.forkChild(send("GET", "/v2/a/manifests/1"))
+      yield* TestClock.adjust("9 seconds")
+      assert.strictEqual((yield* Fiber.join(waited)).status, 200)
+      told = { ...wait, duration: Duration.seconds(30) }
+      const busy = yield* send("GET", "/v2/a/manifests/1")
+      assert.deepStrictEqual([busy.status, busy.codes, busy.headers["retry-after"]], [429, ["TOOMANYREQUESTS"], "30"])
+      told = { ...told, isRateLimited: false, detail: "connection refused" }
+      const refused = yield* send("GET", "/v2/a/manifests/1")
+      assert.deepStrictEqual([refused.status, refused.headers["retry-after"]], [502, undefined])
     }))
 
   it.effect("fetches a blob once, however many ask, wherever they begin", () =>
