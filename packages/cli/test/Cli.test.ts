@@ -106,6 +106,7 @@ describe("effect-oci", () => {
         const fs = yield* FileSystem.FileSystem
         const folder = yield* fs.makeTempDirectoryScoped()
         yield* fs.writeFileString(`${folder}/config.json`, "{ not json")
+        for (const file of ["cert.pem", "key.pem"]) yield* fs.writeFileString(`${folder}/${file}`, "none")
         const table: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp, Record<string, string>?]> = [
           [["digest", "A/b"], /^effect-oci: Invalid repository "A\/b": must be lowercase \(did you mean "a\/b"\?\)$/],
           [["digest", "registry.invalid/a"], /^effect-oci: GET https:\/\/registry\.invalid\/v2\/: .*ENOTFOUND/],
@@ -126,7 +127,8 @@ describe("effect-oci", () => {
           [["serve", "--prune-after", "7"], /^effect-oci: --prune-after is of use with --dir only$/],
           [["serve", "--no-sync"], /^effect-oci: --no-sync is of use with --dir only$/],
           [["serve", "--answer-for", "http://a.example"], /^effect-oci: Invalid registry .*must not have a scheme/],
-          [["serve", "--port", host.replace(/^.*:/, "")], /^effect-oci: .*EADDRINUSE: address already in use/]
+          [["serve", "--port", host.replace(/^.*:/, "")], /^effect-oci: .*EADDRINUSE: address already in use/],
+          [["serve", "--tls", folder], /^effect-oci: the certificate for TLS or its key cannot be used: /]
         ]
         for (const [args, pattern, env] of table) {
           const { code, stderr, stdout } = yield* run(args, env)

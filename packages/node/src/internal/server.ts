@@ -48,14 +48,26 @@ const listen = (server: net.Server, { host, port }: Options) =>
     })
   })
 
+const opened = (pair: Pair | undefined, handshakeTimeout: number): Effect.Effect<net.Server, ServeError> =>
+  Effect.try({
+    try: () =>
+      pair === undefined
+        ? net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true })
+        : tls.createServer({ ...pair, ALPNProtocols: ["http/1.1"], handshakeTimeout, noDelay: true }),
+    catch: (cause) => {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      return new ServeError({
+        cause: new Error(`the certificate for TLS or its key cannot be used: ${why}`, { cause })
+      })
+    }
+  })
+
 /** Listens, and serves until the scope is closed: what is asked by then is answered, for up to two seconds. */
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<HttpServer.HttpServer["Service"], ServeError, Scope.Scope> {
   const { headTimeout = 10_000, keepAlive = 75_000 } = options
-  const server = options.tls === undefined
-    ? net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true })
-    : tls.createServer({ ...options.tls, ALPNProtocols: ["http/1.1"], handshakeTimeout: headTimeout, noDelay: true })
+  const server = yield* opened(options.tls, headTimeout)
   server.maxConnections = options.connections
   const address = yield* Effect.acquireRelease(
     listen(server, options),
