@@ -151,7 +151,7 @@ const load = (name) => {
   })
   if (isEarly) optimise(false)
   if (cachedData === undefined || script.cachedDataRejected === true) fresh.set(name, script)
-  script.runInThisContext()(part.exports, requireOf(filename), part)
+  script.runInThisContext()(part.exports, requireOf(filename), part, filename)
   return part.exports
 }
 

@@ -1,7 +1,11 @@
 import { assert, describe, it, onTestFinished } from "@effect/vitest"
+import { hashSync } from "bcryptjs"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 
 const entry = fileURLToPath(new URL("../bin.cjs", import.meta.url))
@@ -55,4 +59,23 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     child.kill("SIGTERM")
     assert.strictEqual(await ended, 143)
   })
+})
+
+it("compares passwords on a thread of their own", async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bin-"))
+  try {
+    const file = path.join(folder, "users")
+    fs.writeFileSync(file, `ann:${hashSync("x", 4)}\n`)
+    const { child, ended, url } = await serving("--htpasswd", file)
+    const said = text(child.stderr)
+    const as = async (password: string) =>
+      (await fetch(url, { headers: { authorization: `Basic ${btoa(`ann:${password}`)}` } })).status
+    assert.deepStrictEqual([await as("x"), await as("y")], [200, 401])
+    child.kill("SIGTERM")
+    await ended
+    // It would complain of the lack of one.
+    assert.strictEqual(await said, "")
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
 })

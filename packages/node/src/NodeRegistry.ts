@@ -17,6 +17,7 @@ import * as Settings from "@effect-oci/registry/Settings"
 import { collecting, Storage, type StorageError } from "@effect-oci/registry/Storage"
 import * as Traffic from "@effect-oci/registry/Traffic"
 import * as Upstreams from "@effect-oci/registry/Upstreams"
+import * as Users from "@effect-oci/registry/Users"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
@@ -26,6 +27,7 @@ import type * as Scope from "effect/Scope"
 import * as Server from "./internal/server.ts"
 import * as NodeConnection from "./NodeConnection.ts"
 import * as NodeHasher from "./NodeHasher.ts"
+import * as NodePasswords from "./NodePasswords.ts"
 import type * as SelfSigned from "./SelfSigned.ts"
 
 /**
@@ -168,13 +170,18 @@ export const serve = Effect.fn("NodeRegistry.serve")(function*(
     const { digest, repository, tag } = Reference.parseUnsafe(`localhost/${text}`, { defaultTag: "" })
     return Seed.put(storage, { repository: repository.path, tag, digest }, content)
   }, { discard: true })
+  // Before the server: requests that there are when it stops may still wait for theirs.
+  const compare = yield* NodePasswords.make
   const server = yield* Server.make({
     host: options.host ?? "127.0.0.1",
     port: options.port ?? 0,
     tls: options.tls,
     connections: options.connections ?? 4096
   })
-  yield* Effect.provideService(answering(options, storage), HttpServer.HttpServer, server)
+  yield* answering(options, storage).pipe(
+    Effect.provideService(HttpServer.HttpServer, server),
+    Effect.provideService(Users.Comparing, compare)
+  )
   const { address } = server
   return address._tag === "UnixPathAddress" ? address.path : NetAddress.formatInet(address)
 })

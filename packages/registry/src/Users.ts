@@ -4,6 +4,7 @@
  * @since 1.0.0
  */
 import * as Hasher from "@effect-oci/content/Hasher"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -80,6 +81,31 @@ export const fromRecord = (
     return make((name, password) => Effect.sync(() => users.get(name) === hash(password)))
   })
 
+/**
+ * Tells whether a hash of bcrypt is that of a password.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Compare = (password: string, hash: string) => Effect.Effect<boolean>
+
+/**
+ * How passwords are compared with hashes of bcrypt, which takes the better part of a second by design.
+ *
+ * **Details**
+ *
+ * The default runs anywhere, and while it does, all else waits for its turns of 0.1 s. `NodePasswords.layer` of
+ * `@effect-oci/node` has a thread for it.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Comparing = Context.Reference<Compare>("@effect-oci/registry/Users/Comparing", {
+  defaultValue: () => (password, hash) =>
+    // Only who has to compare one waits for it to be loaded.
+    Effect.promise(() => import("bcryptjs").then(({ compare }) => compare(password, hash)))
+})
+
 const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 /**
@@ -107,15 +133,13 @@ export const htpasswd = Effect.fnUntraced(function*(text: string): Effect.fn.Ret
     if (cost < 4 || cost > 16) return yield* failed("the cost must be 4 to 16")
     users.set(line.slice(0, colon), hash)
   }
-  // Only who has such a file waits for it to be loaded.
-  const { compare } = yield* Effect.promise(() => import("bcryptjs"))
   // Takes as long for a name that nobody has, so that names cannot be guessed.
   const [some = "$2b$10$abcdefghijklmnopqrstuuLf/HcbZcNd6QuZ3BIkVbXU5cZJcr8Wa"] = users.values()
   return make(
     yield* remembered((name, password) => {
       const hash = users.get(name)
       return Effect.map(
-        Effect.promise(() => compare(password, hash ?? some)),
+        Effect.flatMap(Comparing, (compare) => compare(password, hash ?? some)),
         (right) => right && hash !== undefined
       )
     })

@@ -54,6 +54,9 @@ const builtins = (code: string): string =>
 const ascii = (code: string): string =>
   code.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
+/** Names stay, for the sake of whoever reads a stack. */
+const minify = { compress: false, mangle: false, codegen: true }
+
 const make = async () => {
   const dir = `${cli}dist/bundle`
   // Parts have names of their own content: those of yesterday would stay for ever.
@@ -62,8 +65,10 @@ const make = async () => {
     input: { "effect-oci": `${cli}dist/bin.js` },
     platform: "node",
     plugins: [undici, segmenter],
-    // It is empty outside of a bundler of the web, as it is asked to be there.
-    transform: { define: { "import.meta": "{}" } },
+    // It is empty outside of a bundler of the web, as it is asked to be there, but for where a part is.
+    transform: {
+      define: { "import.meta": "{}", "import.meta.url": `require("node:url").pathToFileURL(__filename).href` }
+    },
     logLevel: "warn",
     write: false,
     output: {
@@ -72,8 +77,7 @@ const make = async () => {
       format: "cjs",
       entryFileNames: "[name]-[hash].cjs",
       chunkFileNames: "[name]-[hash].cjs",
-      // Names stay, for the sake of whoever reads a stack.
-      minify: { compress: false, mangle: false, codegen: true }
+      minify
     }
   })
   await mkdir(dir, { recursive: true })
@@ -81,9 +85,20 @@ const make = async () => {
   // Each is a function, as `load.cjs` calls it, which would have to copy it else.
   await Promise.all(
     parts.map(({ code, fileName }) =>
-      writeFile(`${dir}/${fileName}`, `(function(exports,require,module){${ascii(builtins(code))}\n})`, "latin1")
+      writeFile(
+        `${dir}/${fileName}`,
+        `(function(exports,require,module,__filename){${ascii(builtins(code))}\n})`,
+        "latin1"
+      )
     )
   )
+  // A thread begins with a file that Node runs by itself.
+  await build({
+    input: { "internal/bcrypt": `${cli}../node/dist/internal/bcrypt.js` },
+    platform: "node",
+    logLevel: "warn",
+    output: { dir, format: "cjs", entryFileNames: "[name].cjs", minify }
+  })
   const entry = parts.find((part) => part.isEntry)
   await writeFile(`${dir}/entry`, entry?.fileName ?? "")
 }

@@ -30,7 +30,7 @@ export const remembered = Effect.fnUntraced(function*(check: Check): Effect.fn.R
   const salt = crypto.randomUUID()
   const right = kept(5 * 60_000)
   const wrong = kept(10_000)
-  // One at a time: bcrypt is made to be slow, and nothing else goes on meanwhile.
+  // One at a time: bcrypt is made to be slow, and keeps a core busy, where it has no thread of its own the only one that there is.
   const gate = yield* Semaphore.make(1)
   let next = 0
 
