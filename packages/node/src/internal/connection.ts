@@ -52,14 +52,19 @@ const over = (
   room: Room,
   /** TLS goes on with the records that it has, wanted or not: they must not stand where a chunk is lent, and are kept. */
   isTls: boolean,
-  ended: (error: Error | undefined) => void
+  ended: (error: Error | undefined) => void,
+  /** Of a connection that may be written to when nothing more comes: whether that is so, once somebody reads of the end. */
+  isHeard?: () => boolean
 ): { readonly socket: net.Socket; readonly connection: Connection } => {
   // No `Buffer`: its `slice` does not copy, which is what whoever keeps a chunk means by it.
   let buffer: Uint8Array = new Uint8Array(firstSize)
   let other = buffer
   const kept: Array<Uint8Array> = []
   let reader: ((event: Event) => void) | undefined
+  /** Of what comes in. */
   let end: { readonly error: Error | undefined } | undefined
+  let isEnding = false
+  let isOver = false
   let isFresh = true
 
   const tellReader = (event: Event): void => {
@@ -75,13 +80,19 @@ const over = (
   const shrink = (): void => {
     if (buffer.length > firstSize) resize(firstSize)
   }
-  const finish = (error: Error | undefined): void => {
+  const endInput = (error: Error | undefined): void => {
     if (end !== undefined) return
     end = { error }
     shrink()
-    ended(error)
     tellReader(error)
   }
+  const finish = (error: Error | undefined): void => {
+    if (isOver) return
+    isOver = true
+    ended(error)
+    endInput(error)
+  }
+  const inputEnds = (): void => isHeard?.() === true ? endInput(undefined) : finish(undefined)
 
   const socket = make({
     buffer: () => buffer,
@@ -106,8 +117,13 @@ const over = (
       return reader !== undefined
     }
   })
+  // Not from the start: before TLS has begun there is nobody to hear anything.
+  socket.allowHalfOpen = isHeard !== undefined
   socket.on("error", finish)
-  socket.on("end", () => finish(undefined))
+  socket.on("end", () => {
+    isEnding = true
+    if (isHeard === undefined || reader !== undefined) inputEnds()
+  })
   socket.on("close", () => finish(closed("the connection was closed")))
 
   return {
@@ -120,13 +136,14 @@ const over = (
         if (first !== undefined) return next(first)
         if (end !== undefined) return next(end.error)
         reader = next
-        socket.resume()
+        if (isEnding) inputEnds()
+        else socket.resume()
       },
       unread: () => {
         reader = undefined
       },
       write: (parts, done) => {
-        if (end !== undefined || socket.destroyed) return done(closed("the connection was closed"))
+        if (isOver || socket.destroyed) return done(closed("the connection was closed"))
         if (parts.length === 1) {
           return void socket.write(parts[0]!, typeof parts[0] === "string" ? "latin1" : undefined, done)
         }
@@ -233,7 +250,8 @@ export const open = (
 export const accept = (
   accepted: net.Socket,
   room: Room,
-  ended: (error: Error | undefined) => void
+  ended: (error: Error | undefined) => void,
+  isHeard: () => boolean
 ): { readonly socket: net.Socket; readonly connection: Connection } => {
   // There is no option of a server for how its sockets read, so that one is made anew of what it has of the system.
   const inner = accepted as { _handle?: { readonly useUserBuffer?: unknown } | null }
@@ -246,7 +264,8 @@ export const accept = (
         }).pause(),
       room,
       false,
-      ended
+      ended,
+      isHeard
     )
   }
   inner._handle = null
@@ -254,7 +273,8 @@ export const accept = (
     (onread) => new net.Socket({ handle, onread, readable: true, writable: true } as net.SocketConstructorOpts),
     room,
     false,
-    ended
+    ended,
+    isHeard
   )
   // By the first one the server counts.
   made.socket.once("close", () => accepted.destroy())

@@ -42,7 +42,7 @@ export interface Served {
 
 export interface Options {
   readonly room: Connection.Room
-  /** In milliseconds: for a head, and for the next one to begin. */
+  /** In milliseconds: for a head, or anything of an answer to whoever says no more; and for the next head to begin. */
   readonly headTimeout: number
   readonly keepAlive: number
   /** For any byte to pass. */
@@ -74,13 +74,16 @@ export const make = (accepted: Socket, options: Options): Served => {
   let isFinishing = false
   let isAsked = false
   let isBegun = false
+  /** Whether all of the request has come. */
+  let isWhole = (): boolean => false
   let stop = (): void => {}
 
   const { connection, socket } = Connection.accept(accepted, options.room, () => {
     // Whose client has gone hears nothing of it.
     stop()
     options.ended(served)
-  })
+    socket.end()
+  }, () => isAsked && isWhole())
   const address = socket.remoteAddress
   socket.setTimeout(options.timeout, () => socket.destroy())
 
@@ -108,6 +111,7 @@ export const make = (accepted: Socket, options: Options): Served => {
     const expected = head.headers["expect"]
     if (expected !== undefined && expected.toLowerCase() !== "100-continue") return refuse(417)
     isAsked = true
+    isWhole = framing.isDone
     deadline = Infinity
     let isKept = head.isKept
     let isDone = false
@@ -118,12 +122,26 @@ export const make = (accepted: Socket, options: Options): Served => {
     let isAwaited = expected !== undefined && !head.isOld && !framing.isDone()
     let next = framing.isDone() && rest.length > 0 ? rest.slice() : undefined
 
+    let isLast = false
+    /**
+     * Who says no more may wait for the answer, as `nc -N` does, or be gone: which of them shows only when something is
+     * sent, and that has to happen soon.
+     */
+    const hurry = (): void => {
+      if (isLast) deadline = performance.now() + options.headTimeout
+    }
     /** Hears whether the client is still there, now that it has said all. */
     const watch = (): void => {
       if (next !== undefined) return
       connection.read((event) => {
         // What the next request begins with.
-        if (event instanceof Uint8Array) next = event.slice()
+        if (event instanceof Uint8Array) {
+          next = event.slice()
+          return
+        }
+        isLast = true
+        isKept = false
+        hurry()
       })
     }
     const tracked: Framing.Framing = {
@@ -156,7 +174,7 @@ export const make = (accepted: Socket, options: Options): Served => {
       if (!isDone || unsent > 0) return
       stop = () => {}
       connection.used()
-      if (!connection.isAlive()) return
+      if (socket.destroyed) return
       if (!isSaid) return connection.destroy()
       if (!isKept || isFinishing || isAwaited) return leave()
       if (!framing.isDone()) return drain(tracked, left, isOpened ? undefined : rest)
@@ -176,6 +194,7 @@ export const make = (accepted: Socket, options: Options): Served => {
         unsent++
         connection.write(parts, () => {
           unsent--
+          hurry()
           over()
         })
       },
@@ -183,6 +202,7 @@ export const make = (accepted: Socket, options: Options): Served => {
         Effect.callback<void>((resume) => {
           isSaid = true
           connection.write(parts, (error) => {
+            hurry()
             if (!error) resume(Effect.void)
           })
         }),
@@ -224,7 +244,7 @@ export const make = (accepted: Socket, options: Options): Served => {
   }
 
   const begin = (rest?: Uint8Array): void => {
-    if (isFinishing || !connection.isAlive()) return leave()
+    if (isFinishing || socket.destroyed) return leave()
     const collect = Head.requestCollector()
     isBegun = false
     deadline = performance.now() + options.keepAlive
@@ -257,7 +277,8 @@ export const make = (accepted: Socket, options: Options): Served => {
     },
     destroy: connection.destroy,
     tick: (now) => {
-      if (now < deadline) return
+      // What is on its way may take as long as any byte may.
+      if (now < deadline || isAsked && socket.writableLength > 0) return
       if (isBegun && !isFinishing && !isAsked) refuse(408)
       else connection.destroy()
     }

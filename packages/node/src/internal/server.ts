@@ -24,7 +24,7 @@ export interface Options {
   readonly tls: Pair | undefined
   /** How many connections there are at a time; further ones are closed. */
   readonly connections: number
-  /** In milliseconds: how long a head may take. */
+  /** In milliseconds: how long a head may take, and anything of an answer to whoever says no more. */
   readonly headTimeout?: number | undefined
   /** In milliseconds: how long a connection is kept for the next request. Clients find theirs closed where it is short. */
   readonly keepAlive?: number | undefined

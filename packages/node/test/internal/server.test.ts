@@ -297,11 +297,73 @@ describe("server", () => {
             HttpServerResponse.stream(Stream.concat(Stream.make(latin1("abc")), Stream.fromEffect(wait)))
           )
           : Effect.interruptible(wait)
-        const { socket } = yield* connect(yield* start(app))
+        // That it has gone does not show where nothing is sent, and is taken for granted in the end.
+        const { socket } = yield* connect(yield* start(app, { headTimeout: 100 }))
         socket.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         yield* Deferred.await(begun)
         socket.destroy()
         yield* Effect.timeout(Deferred.await(stopped), "5 seconds")
+      }
+    }))
+
+  it.live("stops at once what is sent to a client that has gone", () =>
+    Effect.gen(function*() {
+      const stopped = yield* Deferred.make<void>()
+      const chunks = Stream.fromEffectRepeat(Effect.as(Effect.sleep(5), latin1("abc"))).pipe(
+        Stream.ensuring(Deferred.succeed(stopped, undefined))
+      )
+      const talk = yield* connect(yield* start(Effect.succeed(HttpServerResponse.stream(chunks))))
+      talk.socket.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+      yield* until(() => talk.heard.includes("abc"))
+      talk.socket.destroy()
+      yield* Effect.timeout(Deferred.await(stopped), "5 seconds")
+    }))
+
+  it.live("answers all that a client has asked that says no more, as nc does", () =>
+    Effect.gen(function*() {
+      const size = 16_000_000
+      const chunks = Stream.range(1, size / 1_000_000).pipe(Stream.map(() => new Uint8Array(1_000_000).fill(120)))
+      const app = Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        if (request.url !== "/blob") return yield* Effect.delay(echo, 20)
+        return HttpServerResponse.stream(chunks, { contentLength: size })
+      })
+      for (const pair of [undefined, yield* SelfSigned.make()]) {
+        const port = yield* start(app, { tls: pair, headTimeout: 500 })
+        // Behind a body nothing is read that came along with it.
+        for (const asked of [[0, 2], [3]]) {
+          const talk = yield* connect(port, pair)
+          talk.socket.end(asked.map((at) => conversation[at]).join(""))
+          yield* until(() => talk.isClosed)
+          assert.deepStrictEqual(bodies(talk.heard), asked.map((at) => answers[at]))
+        }
+
+        const slow = yield* connect(port, pair)
+        slow.socket.pause()
+        slow.socket.end("GET /blob HTTP/1.1\r\nHost: h\r\n\r\n")
+        // Longer than it would be waited for a client to which nothing is sent.
+        yield* Effect.sleep(1500)
+        slow.socket.resume()
+        yield* until(() => slow.isClosed)
+        assert.strictEqual(slow.heard.length - slow.heard.indexOf("\r\n\r\n") - 4, size)
+      }
+    }))
+
+  it.live("answers nothing to what a client has not said to its end", () =>
+    Effect.gen(function*() {
+      const head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
+      for (const pair of [undefined, yield* SelfSigned.make()]) {
+        const port = yield* start(Effect.delay(echo, 20), { tls: pair })
+        for (const said of ["GET / HTTP/1.1\r\nHos", head, `${head}123`]) {
+          const talk = yield* connect(port, pair)
+          talk.socket.end(said)
+          yield* until(() => talk.isClosed)
+          assert.strictEqual(talk.heard, "")
+        }
+        // Not even one of TLS.
+        const talk = yield* connect(port)
+        talk.socket.end()
+        yield* Effect.timeout(until(() => talk.isClosed), "5 seconds")
       }
     }))
 
