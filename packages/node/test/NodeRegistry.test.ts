@@ -23,6 +23,8 @@ import * as http from "node:http"
 import * as https from "node:https"
 import * as net from "node:net"
 import * as tls from "node:tls"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as NodeOci from "../src/NodeOci.ts"
 import * as NodeRegistry from "../src/NodeRegistry.ts"
 import * as SelfSigned from "../src/SelfSigned.ts"
@@ -311,6 +313,42 @@ describe("NodeRegistry", () => {
       yield* Wire.until(() => extended.closed)
       assert.match(extended.heard, /^HTTP\/1.1 4/)
     }))
+
+  it.live("holds no large manifest for each client that takes it slowly", () =>
+    Effect.gen(function*() {
+      const dir = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
+      const host = yield* NodeRegistry.serve({ dir, settings: { manifestLimit: 32 * 1024 * 1024 } })
+      const size = 20_000_000
+      const body = json({
+        schemaVersion: 2,
+        mediaType: MediaType.ociIndex,
+        manifests: [],
+        annotations: { a: "x".repeat(size) }
+      })
+      const path = "/v2/app/manifests/1"
+      const headers = { "content-type": MediaType.ociIndex }
+      assert.strictEqual((yield* ask(`http://${host}${path}`, { method: "PUT", body, headers })).status, 201)
+      setFlagsFromString("--expose-gc")
+      const collect = runInNewContext("gc") as () => void
+      const held = Effect.map(Effect.sleep(10), () => {
+        collect()
+        return process.memoryUsage().arrayBuffers
+      })
+      const before = yield* held
+      const slow = yield* Effect.forEach(Array.from({ length: 8 }), () =>
+        say(host, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`))
+      for (const { socket } of slow) {
+        socket.once("data", () =>
+          socket.pause())
+      }
+      yield* Wire.until(() => slow.every(({ heard }) => heard !== ""))
+      assert.isBelow((yield* held) - before, 4 * size)
+      const { headers: said, text } = yield* ask(`http://${host}${path}`)
+      assert.strictEqual(said["content-type"], MediaType.ociIndex)
+      assert.strictEqual(said["docker-content-digest"], digestOf(Buffer.from(text)))
+      const { headers: head } = yield* ask(`http://${host}${path}`, { method: "HEAD" })
+      assert.deepStrictEqual([head["content-length"], head["content-type"]], [String(body.length), MediaType.ociIndex])
+    }).pipe(Effect.provide(NodeServices.layer)))
 
   it.live("gives up who stalls in a body", () =>
     Effect.gen(function*() {

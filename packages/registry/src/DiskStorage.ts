@@ -18,6 +18,7 @@ import * as Files from "./internal/disk/files.ts"
 import * as Manifests from "./internal/disk/manifests.ts"
 import * as Names from "./internal/disk/names.ts"
 import * as Prune from "./internal/disk/prune.ts"
+import * as Reading from "./internal/disk/reading.ts"
 import * as Uploads from "./internal/disk/uploads.ts"
 import { Storage, StorageError, UploadLifetime } from "./Storage.ts"
 
@@ -74,9 +75,10 @@ export const make = Effect.fn("DiskStorage.make")(function*(
   const pruneAfter = options?.pruneAfter === undefined
     ? Infinity
     : Duration.toMillis(Duration.fromInputUnsafe(options.pruneAfter))
-  const blobs = Blobs.make(files, { pruneAfter })
+  const room = Reading.room()
+  const blobs = Blobs.make(files, { pruneAfter, room })
   const uploads = Uploads.make(files, blobs, { start, lifetime })
-  const manifests = Manifests.make(files, start)
+  const manifests = Manifests.make(files, start, room)
   const prune = pruneAfter === Infinity ? Effect.void : Prune.make(files, blobs, manifests, { after: pruneAfter })
   const collect = Collect.make(files, blobs, { lifetime })
 

@@ -202,7 +202,9 @@ export const make = Effect.fnUntraced(function*(
     if (Option.isSome(local) && local.value.digest === digest) return Option.some(named.note(repository, local.value))
     const { stored, subject } = yield* fetch(source.value, found.value)
     yield* storage.putManifest(repository, stored, { tags: Digest.isDigest(identifier) ? [] : [identifier], subject })
-    return Option.some(named.note(repository, stored))
+    // As it is kept, it need not be held for whoever takes it slowly.
+    const kept = yield* storage.manifest(repository, digest)
+    return Option.some(named.note(repository, Option.getOrElse(kept, () => stored)))
   })
 
   const putManifest: Storage["Service"]["putManifest"] = Effect.fnUntraced(function*(repository, stored, options) {

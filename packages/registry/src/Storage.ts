@@ -23,6 +23,11 @@ export interface Stored {
   readonly digest: Digest.Digest
   readonly mediaType: string
   readonly bytes: Uint8Array
+  /**
+   * The same bytes once more from where they are kept, if there are too many to be held for a client that takes its time; under
+   * `Lending` a chunk may be valid until the next one is pulled only.
+   */
+  readonly again?: Stream.Stream<Uint8Array, StorageError> | undefined
 }
 
 /**

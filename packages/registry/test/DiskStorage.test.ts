@@ -299,6 +299,24 @@ describe("DiskStorage", () => {
         assert.strictEqual(yield* reasonOf(read(storage, text)), "Failed")
       })))
 
+    it.effect("that is a large manifest is read again for whoever takes it slowly", () =>
+      run(Effect.gen(function*() {
+        const storage = yield* DiskStorage.make(yield* folder)
+        const large = { ...stored("x".repeat(1_000_000)), mediaType: "a/b" }
+        const put = (manifest: typeof large) => storage.putManifest("a", manifest, { tags: [], subject: Option.none() })
+        yield* put(large)
+        yield* put(stored(text))
+        assert.isUndefined(Option.getOrThrow(yield* storage.manifest("a", digest)).again)
+        const { again } = Option.getOrThrow(yield* storage.manifest("a", large.digest))
+        const bytes = Effect.map(Stream.mkUint8Array(again!), (bytes) => digestOf(new TextDecoder().decode(bytes)))
+        assert.strictEqual(yield* bytes, large.digest)
+        // What stands before it in its file is longer by now.
+        yield* put({ ...large, mediaType: "application/json" })
+        assert.strictEqual(yield* bytes, large.digest)
+        yield* storage.deleteManifest("a", large.digest)
+        assert.strictEqual(yield* reasonOf(bytes), "Failed")
+      })))
+
     it.effect("is not what a link or a pipe leads to", () =>
       run(Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem

@@ -5,6 +5,8 @@ import type { Source } from "@effect-oci/content/Store"
 import * as Verify from "@effect-oci/content/Verify"
 import * as Tag from "@effect-oci/name/Tag"
 import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as MediaType from "@effect-oci/spec/MediaType"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,11 +15,13 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import * as DiskStorage from "../src/DiskStorage.ts"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as PullThrough from "../src/PullThrough.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
 import { type Condition, Storage } from "../src/Storage.ts"
+import { folder } from "./disk.ts"
 import { digestOf, encode, sendTo } from "./registry.ts"
 
 const failure = (reason: Reason) => new ContentError({ operation: "read", location: "up.test/a", reason })
@@ -100,6 +104,26 @@ const shared = Effect.fnUntraced(function*(size: (right: number) => number = (ri
 const get = (digest: string) => ["GET", `/v2/a/blobs/${digest}`] as const
 
 describe("PullThrough", () => {
+  it.effect("gives a large manifest from where it keeps it, the first time as well", () =>
+    Effect.gen(function*() {
+      const upstream = MemoryStore.make("up.test/a")
+      const mediaType = MediaType.ociIndex
+      const text = JSON.stringify({
+        schemaVersion: 2,
+        mediaType,
+        manifests: [],
+        annotations: { a: "x".repeat(300_000) }
+      })
+      yield* upstream.tag(yield* upstream.add(mediaType, encode(text)), Tag.parseUnsafe("1"))
+      const storage = yield* PullThrough.make(yield* DiskStorage.make(yield* folder), {
+        sourceOf: () => Effect.succeedSome(upstream)
+      })
+      for (let i = 0; i < 2; i++) {
+        const { again } = Option.getOrThrow(yield* storage.manifest("a", Tag.parseUnsafe("1")))
+        assert.strictEqual(new TextDecoder().decode(yield* Stream.mkUint8Array(again!)), text)
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("gets what it lacks, and keeps it", () =>
     Effect.gen(function*() {
       const { asked, cached, image, send } = yield* proxied()

@@ -41,8 +41,12 @@ export const handle = Effect.fnUntraced(function*(
 
 const unknown = () => Reply.failure(404, "MANIFEST_UNKNOWN", "no such manifest in this repository")
 
-const show = ({ bytes, digest, mediaType }: Stored): Reply.Reply =>
-  Reply.bytes(bytes, mediaType, { "docker-content-digest": digest, etag: `"${digest}"` })
+const show = ({ again, bytes, digest, mediaType }: Stored): Reply.Reply => {
+  const headers = { "docker-content-digest": digest, etag: `"${digest}"` }
+  return again === undefined
+    ? Reply.bytes(bytes, mediaType, headers)
+    : Reply.stream(200, again, bytes.length, headers, mediaType)
+}
 
 const remove = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,

@@ -49,11 +49,12 @@ export const stream = (
   status: number,
   body: Stream.Stream<Uint8Array, unknown>,
   contentLength: number,
-  headers: Headers
+  headers: Headers,
+  contentType = "application/octet-stream"
 ): Reply =>
   HttpServerResponse.stream(body, {
     status,
-    contentType: "application/octet-stream",
+    contentType,
     contentLength,
     headers: inert(headers)
   })

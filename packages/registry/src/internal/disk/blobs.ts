@@ -17,10 +17,12 @@ import * as Reading from "./reading.ts"
 
 export type Blobs = ReturnType<typeof make>
 
-export const make = (files: Files.Files, options: { readonly pruneAfter: number }) => {
+export const make = (
+  files: Files.Files,
+  { pruneAfter, room }: { readonly pruneAfter: number; readonly room: Reading.Room }
+) => {
   const { fs, path, root } = files
   const hints = Hints.make()
-  const room = Reading.room()
 
   const linksOf = (repository: string) => path.join(root, "repositories", Names.encode(repository), "blobs")
   const linkOf = (repository: string, digest: Digest.Digest, size: number) =>
@@ -38,7 +40,7 @@ export const make = (files: Files.Files, options: { readonly pruneAfter: number 
     const linked = yield* files.info(link)
     if (linked === undefined) return Option.none<number>()
     // Whoever asks for it may be about to name it.
-    if ((yield* Clock.currentTimeMillis) - linked.modified > options.pruneAfter / 2) yield* files.touch(link)
+    if ((yield* Clock.currentTimeMillis) - linked.modified > pruneAfter / 2) yield* files.touch(link)
     // It was linked just when it was put aside.
     if (there === undefined) yield* files.tryMove(asideOf(digest), contentOf(digest))
     hints.add(digest, repository)

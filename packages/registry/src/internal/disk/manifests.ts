@@ -16,9 +16,10 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Condition, Storage, StorageError, Stored } from "../../Storage.ts"
-import type { Files } from "./files.ts"
+import * as Files from "./files.ts"
 import * as Locks from "./locks.ts"
 import * as Names from "./names.ts"
+import * as Reading from "./reading.ts"
 
 interface Record extends Stored {
   readonly subject: Option.Option<Digest.Digest>
@@ -53,8 +54,8 @@ const fromBytes = (start: Hasher.Start, digest: Digest.Digest, all: Uint8Array):
 
 export type Manifests = ReturnType<typeof make>
 
-export const make = (files: Files, start: Hasher.Start) => {
-  const { path, root } = files
+export const make = (files: Files.Files, start: Hasher.Start, room: Reading.Room) => {
+  const { fs, path, root } = files
   // By repository: what reads a tag before it changes something is done by one at a time.
   const locks = Locks.make()
 
@@ -85,10 +86,22 @@ export const make = (files: Files, start: Hasher.Start) => {
       (names = []) => names.flatMap((file) => Option.toArray(Names.toDigest(file)))
     )
 
+  /** The last bytes of a file: what stands before them may be another's by now. It holds none of what was read before. */
+  const again = (file: string, size: number): Stream.Stream<Uint8Array, StorageError> =>
+    Stream.unwrap(
+      Effect.map(Files.attempt(fs.stat(file)), (info) =>
+        Reading.make(fs.open(file, { flag: "r" }), Number(info.size) - size, Number(info.size), room))
+    )
+
   const byDigest = (repository: string, digest: Digest.Digest) =>
     Effect.map(
       record(repository, digest),
-      Option.map(({ bytes, digest, mediaType }): Stored => ({ digest, mediaType, bytes }))
+      Option.map(({ bytes, digest, mediaType }): Stored => ({
+        digest,
+        mediaType,
+        bytes,
+        ...(bytes.length > Reading.held ? { again: again(manifestOf(repository, digest), bytes.length) } : {})
+      }))
     )
 
   /** What a tag points to. It may have moved while that was read, and what it pointed to may be gone since. */

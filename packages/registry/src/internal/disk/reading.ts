@@ -18,6 +18,9 @@ const largest = 512 * 1024
 /** What each buffer has where many read at once: whoever asks for a blob and does not read it holds two of them. */
 const least = 64 * 1024
 
+/** What is held for whoever reads slowly, at least. */
+export const held = 2 * least
+
 /** How much the readings of one storage may hold, all together, in buffers that are larger than the least. */
 export interface Room {
   free: number
@@ -25,7 +28,7 @@ export interface Room {
 
 export const room = (): Room => ({ free: 32 * largest })
 
-const shorter = new StorageError({ reason: "Failed", detail: "the blob is shorter than it was" })
+const shorter = new StorageError({ reason: "Failed", detail: "what is read is shorter than it was" })
 
 /** The bytes from `start` up to, not with, `end`; two buffers in turns where they may be used again, large ones if there is room. */
 export const make = (

@@ -113,6 +113,6 @@ describe("reading", () => {
       const error = yield* Effect.flip(
         Stream.runDrain(Reading.make(fileOf(content).open, 0, content.length + 1, Reading.room()))
       )
-      assert.strictEqual(error.message, "the blob is shorter than it was")
+      assert.strictEqual(error.message, "what is read is shorter than it was")
     }))
 })
