@@ -47,6 +47,9 @@ const headOf = (
   return `${head}${kept}${framing}\r\n`
 }
 
+/** In milliseconds. */
+const soon = 20
+
 const hasNoBody = (asked: Asked, status: number): boolean =>
   asked.head.method === "HEAD" || status === 204 || status === 304
 
@@ -83,14 +86,19 @@ export const send = (asked: Asked, response: HttpServerResponse.HttpServerRespon
   const isChunked = said === undefined && !asked.head.isOld
   if (said === undefined && asked.head.isOld) asked.close()
   let left = said === undefined ? Infinity : Number(said)
-  // Goes out with the first bytes.
+  // Goes out with the first bytes, where they are soon there: who waits for them longer knows what is to come.
   let head = [begin(isChunked ? "transfer-encoding: chunked\r\n" : lengthOf(said))]
+  const early = setTimeout(() => {
+    asked.send(head)
+    head = []
+  }, soon)
   const write = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> => {
     let size = 0
     for (const chunk of chunks) size += chunk.length
     if (size === 0) return Effect.void
     if (size > left) return Effect.die(new Error("the body is longer than was said"))
     left -= size
+    clearTimeout(early)
     const parts = isChunked ? [...head, `${size.toString(16)}\r\n`, ...chunks, "\r\n"] : [...head, ...chunks]
     head = []
     return asked.write(parts)
@@ -109,6 +117,7 @@ export const send = (asked: Asked, response: HttpServerResponse.HttpServerRespon
     Effect.onError((cause) =>
       Effect.sync(() => asked.cut(Cause.hasFails(cause) ? howOf(Cause.squash(cause)) : "closed"))
     ),
+    Effect.ensuring(Effect.sync(() => clearTimeout(early))),
     Effect.orDie
   )
 }

@@ -260,6 +260,22 @@ describe("server", () => {
       assert.notInclude(heard, "c: d")
     }))
 
+  it.live("says what is to come where what comes is late, and once", () =>
+    Effect.gen(function*() {
+      const late = yield* Deferred.make<void>()
+      const app: App = Effect.succeed(HttpServerResponse.stream(
+        Stream.concat(Stream.fromEffectDrain(Deferred.await(late)), Stream.make(latin1("12345"))),
+        { contentLength: 5, contentType: "text/plain" }
+      ))
+      const talk = yield* connect(yield* start(app))
+      talk.socket.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+      yield* until(() => talk.heard.endsWith("\r\n\r\n"))
+      yield* Deferred.succeed(late, undefined)
+      yield* until(() => talk.heard.endsWith("12345"))
+      assert.strictEqual(talk.heard.split("HTTP/1.1").length, 2)
+      assert.include(talk.heard, "content-length: 5\r\n")
+    }))
+
   it.live("waits for no head that takes too long, and keeps no connection for ever", () =>
     Effect.gen(function*() {
       const port = yield* start(echo, { headTimeout: 100, keepAlive: 300 })
