@@ -7,8 +7,12 @@ import { Remote } from "@effect-oci/remote/Remote"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Option from "effect/Option"
 import * as ChildProcess from "effect/process/ChildProcess"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 
@@ -31,6 +35,16 @@ const node = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: Recor
 /** The command, run from its sources. */
 const run = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
   node(["--conditions=@effect-oci/source", bin, ...args], env)
+
+/** Serves with the command as long as the scope is open, and gives the address. */
+const serving = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const handle = yield* ChildProcess.make(
+    process.execPath,
+    ["--conditions=@effect-oci/source", bin, "serve", ...args],
+    { stdin: "ignore", extendEnv: true, env: { DOCKER_CONFIG: "/nonexistent", NO_COLOR: "1" } }
+  )
+  return Option.getOrThrow(yield* Stream.runHead(Stream.splitLines(Stream.decodeText(handle.stdout))))
+})
 
 const seeded = Effect.fnUntraced(function*(options?: NodeRegistry.Options) {
   const host = yield* NodeRegistry.serve(options)
@@ -139,5 +153,37 @@ describe("effect-oci", () => {
           assert.deepStrictEqual([code, stdout], [1, ""], args.join(" "))
         }
       }), 120_000)
+
+    it.effect(
+      "serve --proxy lists what its upstream lists, by endpoint or by tag, and nothing once that is gone",
+      () =>
+        Effect.gen(function*() {
+          const remote = yield* Remote
+          for (const referrers of [true, false]) {
+            const upstream = yield* Scope.make()
+            const { descriptor, host: from } = yield* Scope.provide(seeded({ settings: { referrers } }), upstream)
+            const signature = yield* remote.attach(`${from}/app:1`, { artifactType: "a/b" })
+            yield* remote.tag(`${from}/app:1`, "2")
+            const proxy = yield* serving("--proxy", from)
+            const listed = yield* Stream.runCollect(remote.referrers(`${proxy}/app@${descriptor.digest}`))
+            assert.deepStrictEqual(listed.map(({ digest }) => digest), [signature.descriptor.digest])
+            const tags = yield* Stream.runCollect(remote.list(`${proxy}/app`))
+            assert.includeMembers([...tags], ["1", "2"])
+            assert.strictEqual((yield* remote.head(`${proxy}/app:1`)).digest, descriptor.digest)
+            const client = yield* HttpClient.HttpClient
+            const get = (path: string) => Effect.map(client.get(`http://${proxy}/v2/${path}`), ({ status }) => status)
+            assert.strictEqual(yield* get("none/tags/list"), 404)
+            yield* Scope.close(upstream, Exit.void)
+            // What was listed a moment ago is good for a few seconds, so another subject and another repository.
+            assert.deepStrictEqual(
+              yield* Effect.all([get(`app/referrers/sha256:${"0".repeat(64)}`), get("other/tags/list")], {
+                concurrency: 2
+              }),
+              [502, 502]
+            )
+          }
+        }),
+      120_000
+    )
   })
 })

@@ -10,8 +10,9 @@ import * as Hasher from "@effect-oci/content/Hasher"
 import type { Source } from "@effect-oci/content/Store"
 import * as Digest from "@effect-oci/name/Digest"
 import type * as Tag from "@effect-oci/name/Tag"
-import type * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
+import * as Json from "@effect-oci/spec/Json"
 import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -40,19 +41,20 @@ export interface Options {
    */
   readonly sourceOf: (repository: string) => Effect.Effect<Option.Option<Source>>
   /**
-   * A repository's tags, where they can be listed.
+   * The tags of a repository that has a source, where that has a way to list them.
    *
-   * @default none can
+   * @default none has
    */
-  readonly tagsOf?: ((repository: string) => Option.Option<Stream.Stream<string, unknown>>) | undefined
+  readonly tagsOf?: ((repository: string) => Option.Option<Stream.Stream<string, ContentError>>) | undefined
   /**
-   * How long something that was not there is not asked for again, nor a list of tags. Other failures are never remembered.
+   * How long something that was not there is not asked for again, nor a list of tags or referrers. Other failures are never
+   * remembered.
    *
    * @default "5 seconds"
    */
   readonly missingFor?: Duration.Input | undefined
   /**
-   * How long a source may take to say what a tag or digest stands for, to give a manifest, or for a page of its tags. A client
+   * How long a source may take to say what a tag or digest stands for, to give a manifest, or for a page of a list. A client
    * that waits for the one and then the other has an answer before the half minute that it may wait itself; at once where the
    * source asks for a longer wait, which its clients hear of.
    *
@@ -73,10 +75,8 @@ interface Download {
   readonly first: Effect.Effect<Stream.Stream<Uint8Array>, StorageError>
 }
 
-/** More than any registry has, lest one goes on for ever. */
-const mostTags = 1_000_000
-
-const unlisted = new StorageError({ reason: "Upstream", detail: "the tags cannot be listed" })
+/** How long a list may be, as text: longer than any registry has one, lest it goes on for ever. */
+const mostListed = 16 * 1024 * 1024
 
 /** Who is asked to wait by a source has its own clients wait as well. */
 const upstream = ({ message: detail, retryAfter }: ContentError) =>
@@ -106,9 +106,13 @@ const unread = (error: ContentError | StorageError): StorageError =>
  * An answer begins when there is something of the blob: until then, what the source fails with has a status of its own. Of a
  * blob that comes faster than its client takes it, a part is held for the client, who has the rest from what was kept.
  *
+ * Tags and referrers are those that the source lists, and when it cannot say, neither can this: what was pulled would be taken
+ * for all that there is.
+ *
  * **Gotchas**
  *
- * Referrers are listed as far as they were pulled; so are tags where the source cannot list them or does not answer.
+ * Of a source that has no way to list tags at all, those that were pulled are listed. Of one that has none to list referrers
+ * nothing is said: whoever looks for a signature would believe that there is none.
  *
  * @category constructors
  * @since 1.0.0
@@ -128,7 +132,7 @@ export const make = Effect.fnUntraced(function*(
   const keyOf = (repository: string, digest: Digest.Digest) => `${repository}@${digest}`
 
   /** Waits no longer than a client does: nor begins to, where a source is about to wait beyond that. */
-  const inTime = ({ location }: Source) => <A>(self: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
+  const inTime = ({ location }: Source) => <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E | StorageError> =>
     Effect.clockWith((clock) => {
       const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(Duration.fromInputUnsafe(patience))
       const late = Deferred.makeUnsafe<never, StorageError>()
@@ -294,20 +298,77 @@ export const make = Effect.fnUntraced(function*(
     // Nobody is to wait for what never began.
   }, Effect.uninterruptible)
 
-  // A client asks for page after page, and they are all of one list.
-  const listed = yield* Cache.makeWith(
-    Effect.fnUntraced(function*(repository: string) {
-      const all = yield* Option.getOrElse(tagsOf(repository), () => Stream.fail(unlisted)).pipe(
-        Stream.timeoutOrElse({ duration: patience, orElse: () => Stream.fail(unlisted) }),
-        Stream.take(mostTags),
-        Stream.runCollect
+  /** All of a list, in order, or why it is not to be had; nothing where the source has nothing to list. */
+  const whole = <A>(
+    source: Source,
+    list: Stream.Stream<A, ContentError>,
+    keyOf: (item: A) => string,
+    sizeOf: (item: A) => number
+  ): Effect.Effect<Option.Option<ReadonlyArray<A>>, StorageError> =>
+    Effect.suspend(() => {
+      let left = mostListed
+      return Stream.transformPull(list, (pull) => Effect.succeed(inTime(source)(pull))).pipe(
+        Stream.takeWhile((item) => (left -= sizeOf(item)) >= 0),
+        Stream.runCollect,
+        Effect.map((all) =>
+          Option.some([...all].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
+        ),
+        Effect.catchTag(
+          "ContentError",
+          (error) => error.reason._tag === "NotFound" ? Effect.succeedNone : Effect.fail(upstream(error))
+        ),
+        Effect.filterOrFail(
+          () => left >= 0,
+          () => new StorageError({ reason: "Upstream", detail: `${source.location}: a list has no end` })
+        )
       )
-      return [...all].sort((a, b) => a < b ? -1 : a > b ? 1 : 0)
-    }),
-    { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? missingFor : 0 }
-  )
+    })
+
+  /** A client asks for page after page, and they are all of one list. Nothing where it is listed here. */
+  const listing = <Key, A>(
+    lookup: (key: Key) => Effect.Effect<Option.Option<ReadonlyArray<A>> | undefined, StorageError>
+  ) =>
+    Cache.makeWith(lookup, {
+      capacity: 16,
+      timeToLive: (exit) => Exit.isSuccess(exit) && exit.value !== undefined ? missingFor : 0
+    })
+
+  const tagsThere = yield* listing(Effect.fnUntraced(function*(repository: string) {
+    const source = yield* sourceOf(repository)
+    const list = tagsOf(repository)
+    if (Option.isNone(source) || Option.isNone(list)) return undefined
+    return yield* whole(source.value, list.value, (tag) => tag, (tag) => tag.length)
+  }))
   const tags: Storage["Service"]["tags"] = (repository) =>
-    Effect.catch(Effect.asSome(Cache.get(listed, repository)), () => storage.tags(repository))
+    Effect.filterOrElse(
+      Cache.get(tagsThere, repository),
+      (found) => found !== undefined,
+      () => storage.tags(repository)
+    )
+
+  const referrersThere = yield* listing(
+    Effect.fnUntraced(function*([repository, subject]: readonly [string, Digest.Digest]) {
+      const source = yield* sourceOf(repository)
+      if (Option.isNone(source)) return undefined
+      const { location, referrers } = source.value
+      if (referrers === undefined) {
+        return yield* new StorageError({ reason: "Upstream", detail: `${location} does not list referrers` })
+      }
+      return yield* whole(
+        source.value,
+        referrers(subject),
+        ({ digest }) => digest,
+        (referrer) => Json.format(Descriptor.toJson(referrer)).length
+      )
+    })
+  )
+  const referrers: Storage["Service"]["referrers"] = (repository, subject, after = "") =>
+    Stream.unwrap(
+      Effect.map(Cache.get(referrersThere, [repository, subject]), (found) =>
+        found === undefined
+          ? storage.referrers(repository, subject, after)
+          : Stream.fromIterable(Option.getOrElse(found, () => []).filter(({ digest }) => digest > after)))
+    )
 
   const readBlob: Storage["Service"]["readBlob"] = Effect.fnUntraced(function*(repository, digest, start, end) {
     const key = keyOf(repository, digest)
@@ -339,6 +400,7 @@ export const make = Effect.fnUntraced(function*(
     manifest,
     putManifest,
     tags,
+    referrers,
     readBlob,
     blobSize: Effect.fnUntraced(function*(repository, digest) {
       const local = yield* storage.blobSize(repository, digest)

@@ -3,6 +3,7 @@
  *
  * @since 1.0.0
  */
+import type { ContentError } from "@effect-oci/content/ContentError"
 import type { Source } from "@effect-oci/content/Store"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -33,9 +34,9 @@ export interface Upstreams {
    */
   readonly source: (name: string) => Effect.Effect<Option.Option<Source>>
   /**
-   * The tags of a repository, where they can be listed.
+   * The tags of a repository, where there is a way to list them. Asked of those only that have a `source`.
    */
-  readonly tags?: ((name: string) => Stream.Stream<string, unknown>) | undefined
+  readonly tags?: ((name: string) => Stream.Stream<string, ContentError>) | undefined
 }
 
 /** What a repository is called with its registry. */
@@ -62,7 +63,7 @@ export const sourceOf = (self: Upstreams) => (repository: string): Effect.Effect
  * @category getting
  * @since 1.0.0
  */
-export const tagsOf = (self: Upstreams) => (repository: string): Option.Option<Stream.Stream<string, unknown>> => {
+export const tagsOf = (self: Upstreams) => (repository: string): Option.Option<Stream.Stream<string, ContentError>> => {
   const name = nameOf(self, repository)
   return name === undefined || self.tags === undefined ? Option.none() : Option.some(self.tags(name))
 }

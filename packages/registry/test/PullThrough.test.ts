@@ -1,5 +1,12 @@
 import * as Budget from "@effect-oci/content/Budget"
-import { ContentError, NotFound, type Reason, Refused, Unavailable } from "@effect-oci/content/ContentError"
+import {
+  ContentError,
+  NotFound,
+  type Reason,
+  Refused,
+  Unavailable,
+  Unsupported
+} from "@effect-oci/content/ContentError"
 import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type { Source } from "@effect-oci/content/Store"
 import * as Verify from "@effect-oci/content/Verify"
@@ -30,7 +37,7 @@ const failure = (reason: Reason) => new ContentError({ operation: "read", locati
 const proxied = Effect.fnUntraced(function*(
   change: (source: Source) => Source = (source) => source,
   size = 100_000,
-  tags?: Stream.Stream<string, unknown>
+  tags?: Stream.Stream<string, ContentError>
 ) {
   const upstream = MemoryStore.make("up.test/a")
   const image = yield* FakeImage.image({ layers: 2, size })
@@ -539,7 +546,39 @@ describe("PullThrough", () => {
       assert.deepStrictEqual((yield* send(...get(layer.descriptor.digest))).bytes, layer.bytes)
     }))
 
-  it.effect("lists the tags that the source has, asked once for all pages, and those it has pulled where that cannot say", () =>
+  /** What a list is while its source is as each of these, and what its client hears. */
+  const unlisted: ReadonlyArray<
+    readonly [Stream.Stream<never, ContentError>, status: number, retryAfter: string | undefined]
+  > = [
+    [Stream.fail(failure(new Unavailable({ detail: "down" }))), 502, undefined],
+    [Stream.fail(failure(new Refused({ detail: "403" }))), 502, undefined],
+    [Stream.fail(failure(new Unsupported({ detail: "405" }))), 502, undefined],
+    [
+      Stream.fail(
+        new ContentError({
+          operation: "list",
+          location: "up.test/a",
+          reason: new Unavailable({ detail: "429" }),
+          cause: { retryAfter: Duration.seconds(7) }
+        })
+      ),
+      429,
+      "7"
+    ],
+    [
+      Stream.fromEffect(
+        Effect.andThen(
+          Budget.waiting({ origin: "up.test", duration: Duration.seconds(60), isRateLimited: true, detail: "429" }),
+          Effect.never
+        )
+      ),
+      429,
+      "60"
+    ],
+    [Stream.never, 502, undefined]
+  ]
+
+  it.effect("lists the tags that the source has, asked once for all pages, and none where that cannot say", () =>
     Effect.gen(function*() {
       let lists = 0
       let answer: Stream.Stream<string, ContentError> = Stream.make("b", "1", "a", "Z")
@@ -558,18 +597,113 @@ describe("PullThrough", () => {
       answer = Stream.make("a")
       assert.deepStrictEqual(yield* list(), ["a"])
 
-      yield* TestClock.adjust("5 seconds")
-      answer = Stream.fail(failure(new Unavailable({ detail: "down" })))
-      assert.strictEqual(yield* list(), 404)
       yield* send("GET", "/v2/a/manifests/1")
-      assert.deepStrictEqual(yield* list(), ["1"])
-      answer = Stream.concat(Stream.make("a"), Stream.never)
-      const waiting = yield* Effect.forkChild(list(), { startImmediately: true })
-      yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(yield* Fiber.join(waiting), ["1"])
-      answer = Stream.make("back")
-      assert.deepStrictEqual(yield* list(), ["back"])
+      for (const [failed, status, retryAfter] of unlisted) {
+        yield* TestClock.adjust("5 seconds")
+        for (const whole of [failed, Stream.concat(Stream.make("a"), failed)]) {
+          answer = whole
+          const waiting = yield* Effect.forkChild(send("GET", "/v2/a/tags/list"), { startImmediately: true })
+          yield* TestClock.adjust("10 seconds")
+          const { headers, status: said } = yield* Fiber.join(waiting)
+          assert.deepStrictEqual([said, headers["retry-after"]], [status, retryAfter])
+        }
+        answer = Stream.make("back")
+        assert.deepStrictEqual(yield* list(), ["back"])
+      }
+
+      yield* TestClock.adjust("5 seconds")
+      answer = Stream.fail(failure(new NotFound({ what: "a" })))
+      assert.strictEqual(yield* list(), 404)
     }))
+
+  it.effect("lists what it has pulled of tags that cannot be listed where they come from", () =>
+    Effect.gen(function*() {
+      const { send } = yield* proxied()
+      assert.strictEqual((yield* send("GET", "/v2/a/tags/list")).status, 404)
+      yield* send("GET", "/v2/a/manifests/1")
+      assert.deepStrictEqual(JSON.parse((yield* send("GET", "/v2/a/tags/list")).text).tags, ["1"])
+    }))
+
+  describe("referrers", () => {
+    const referrer = (subject: Descriptor.Descriptor, artifactType: string) =>
+      encode(JSON.stringify({
+        schemaVersion: 2,
+        mediaType: MediaType.ociManifest,
+        artifactType,
+        config: { mediaType: "application/vnd.oci.empty.v1+json", digest: digestOf("{}"), size: 2 },
+        layers: [],
+        subject
+      }))
+
+    const listOf = ({ text }: { readonly text: string }): ReadonlyArray<Descriptor.Descriptor> =>
+      JSON.parse(text).manifests
+
+    /** An image with two referrers upstream, none of them pulled, and how often they were listed. */
+    const signed = Effect.fnUntraced(function*(change: (source: Source) => Source = (source) => source) {
+      let lists = 0
+      const made = yield* proxied((source) => {
+        const { referrers, ...changed } = change(source)
+        return referrers === undefined
+          ? changed
+          : { ...changed, referrers: (subject) => Stream.suspend(() => (lists++, referrers(subject))) }
+      })
+      const { root } = made.image
+      const path = `/v2/a/referrers/${root.digest}`
+      const digests = yield* Effect.forEach(
+        ["a/b", "c/d"],
+        (type) => Effect.map(made.upstream.add(MediaType.ociManifest, referrer(root, type)), ({ digest }) => digest)
+      )
+      return { ...made, path, digests: digests.sort(), lists: () => lists }
+    })
+
+    it.effect("are the source's, asked once for all pages, whatever was pulled", () =>
+      Effect.gen(function*() {
+        const { digests, lists, path, send } = yield* signed()
+        const first = yield* send("GET", `${path}?n=1`)
+        assert.deepStrictEqual(listOf(first).map(({ digest }) => digest), [digests[0]])
+        const next = /<(.*)>/.exec(first.headers["link"]!)![1]!
+        assert.deepStrictEqual(listOf(yield* send("GET", next)).map(({ digest }) => digest), [digests[1]])
+        const filtered = listOf(yield* send("GET", `${path}?artifactType=${encodeURIComponent("c/d")}`))
+        assert.deepStrictEqual(filtered.map(({ artifactType }) => artifactType), ["c/d"])
+        assert.strictEqual(lists(), 1)
+        assert.deepStrictEqual(listOf(yield* send("GET", `/v2/a/referrers/${digestOf("none")}`)), [])
+        assert.deepStrictEqual(listOf(yield* send("GET", path.replace("/a/", "/b/"))), [])
+        assert.strictEqual(lists(), 2)
+        yield* send("GET", `/v2/a/manifests/${digests[1]}`)
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(listOf(yield* send("GET", path)).map(({ digest }) => digest), digests)
+        assert.strictEqual(lists(), 3)
+      }))
+
+    it.effect("are none that a source does not tell of", () =>
+      Effect.gen(function*() {
+        let failed: Stream.Stream<never, ContentError> | undefined
+        const { digests, path, send } = yield* signed((source) => ({
+          ...source,
+          referrers: (subject) => failed ?? source.referrers!(subject)
+        }))
+        for (const digest of digests) yield* send("GET", `/v2/a/manifests/${digest}`)
+        for (const [one, status, retryAfter] of unlisted) {
+          failed = one
+          const waiting = yield* Effect.forkChild(send("GET", path), { startImmediately: true })
+          yield* TestClock.adjust("10 seconds")
+          const { headers, status: said } = yield* Fiber.join(waiting)
+          assert.deepStrictEqual([said, headers["retry-after"]], [status, retryAfter])
+        }
+        failed = undefined
+        assert.strictEqual(listOf(yield* send("GET", path)).length, 2)
+      }))
+
+    it.effect("are none of a source that has no way to list them, nor of one that has more than can be kept", () =>
+      Effect.gen(function*() {
+        const { referrers: _, ...silent } = MemoryStore.make("up.test/a")
+        const large = { mediaType: "a/b", digest: digestOf("x"), size: 1, annotations: { a: "x".repeat(1_000_000) } }
+        for (const source of [silent, { ...silent, referrers: () => Stream.forever(Stream.make(large)) }]) {
+          const { path, send } = yield* signed(() => source)
+          assert.strictEqual((yield* send("GET", path)).status, 502)
+        }
+      }))
+  })
 
   it.effect("puts a manifest on the condition that holds at the source, and of its own where there is none", () =>
     Effect.gen(function*() {

@@ -125,7 +125,7 @@ export class Remote extends Context.Service<Remote, {
   readonly store: (
     repository: Repository.Repository | string,
     options?: RemoteStore.Options | undefined
-  ) => Effect.Effect<Store, NameError>
+  ) => Effect.Effect<RemoteStore.RemoteStore, NameError>
   /**
    * A manifest as it is: its bytes, its media type, and its digest, verified. Schema 1 and other types that this library does
    * not read are as good as any, and can be copied from what this gives.

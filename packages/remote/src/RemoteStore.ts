@@ -176,7 +176,8 @@ export const make = (
       repository: Option.some(repository),
       tags: Tags.list(repository).pipe(
         Stream.provideContext(services),
-        Stream.mapError(contentError("list", location))
+        Stream.mapError(contentError("list", location)),
+        Waits.stream(repository.registry.name)
       ),
       sizeOf: (digest) => run("resolve", Blobs.size(repository, digest)),
       resolve: (identifier) => run("resolve", Manifests.head(repository, identifier)),

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { setFlagsFromString } from "node:v8"
 import { report } from "../Failed.ts"
 import * as Flags from "../Flags.ts"
@@ -106,7 +107,12 @@ const upstreamsOf = Effect.fnUntraced(function*(hosts: ReadonlyArray<string>) {
   if (hosts.length === 0) return undefined
   const remote = yield* Remote
   for (const host of hosts) yield* Effect.fromResult(Registry.parse(host))
-  const upstreams: Upstreams = { hosts, source: (name) => Effect.option(remote.store(name)), tags: remote.list }
+  const upstreams: Upstreams = {
+    hosts,
+    source: (name) => Effect.option(remote.store(name)),
+    // Only what is a source is asked for its tags, so the name is one.
+    tags: (name) => Stream.unwrap(Effect.map(Effect.orDie(remote.store(name)), ({ tags }) => tags))
+  }
   return upstreams
 })
 

@@ -22,26 +22,29 @@ const also = (origin: string) => (before: Told): Told => (wait) =>
     })
   )
 
+/** The same stream, of a registry of this name. */
+export const stream = (origin: string) => <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Steady.changed((context: Context.Context<R>) =>
+    Context.add(context, RetryPolicy.OnWait, also(origin)(Context.get(context, RetryPolicy.OnWait)))
+  )(self)
+
 /** The same store, of a registry of this name. */
 export const told = <S extends Store>(origin: string, store: S): S => {
   const effect = Effect.updateService(RetryPolicy.OnWait, also(origin))
-  const stream = <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
-    Steady.changed((context: Context.Context<R>) =>
-      Context.add(context, RetryPolicy.OnWait, also(origin)(Context.get(context, RetryPolicy.OnWait)))
-    )(self)
+  const streamed = stream(origin)
   const { read, refer, referrers } = store
   const told: Store = {
     location: store.location,
     repository: store.repository,
     resolve: (identifier) => effect(store.resolve(identifier)),
-    fetch: (descriptor, offset) => stream(store.fetch(descriptor, offset)),
+    fetch: (descriptor, offset) => streamed(store.fetch(descriptor, offset)),
     exists: (descriptor) => effect(store.exists(descriptor)),
     push: (descriptor, body, options) => effect(store.push(descriptor, body, options)),
     pushStream: (body, options) => effect(store.pushStream(body, options)),
     tag: (descriptor, tag, options) => effect(store.tag(descriptor, tag, options)),
     ...(read === undefined ? {} : { read: (descriptor) => effect(read(descriptor)) }),
     ...(refer === undefined ? {} : { refer: (subject, referrer) => effect(refer(subject, referrer)) }),
-    ...(referrers === undefined ? {} : { referrers: (subject) => stream(referrers(subject)) })
+    ...(referrers === undefined ? {} : { referrers: (subject) => streamed(referrers(subject)) })
   }
   return { ...store, ...told }
 }
