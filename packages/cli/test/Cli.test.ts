@@ -3,6 +3,7 @@ import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import type * as Digest from "@effect-oci/name/Digest"
 import * as NodeOci from "@effect-oci/node/NodeOci"
 import * as NodeRegistry from "@effect-oci/node/NodeRegistry"
+import * as Fault from "@effect-oci/registry/Fault"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { assert, describe, layer } from "@effect/vitest"
@@ -117,6 +118,10 @@ describe("effect-oci", () => {
       Effect.gen(function*() {
         const { host } = yield* seeded()
         const guarded = yield* seeded({ auth: { scheme: "bearer", users: { ann: "s3cret" } } })
+        const { host: tokenless } = yield* seeded({
+          auth: { scheme: "bearer", users: {} },
+          faults: [Fault.status(404).on("GET", "/token").always()]
+        })
         const fs = yield* FileSystem.FileSystem
         const folder = yield* fs.makeTempDirectoryScoped()
         yield* fs.writeFileString(`${folder}/config.json`, "{ not json")
@@ -132,6 +137,7 @@ describe("effect-oci", () => {
           [["push", `${folder}/none`, `${host}/x:1`], /^effect-oci: read at .*not found$/],
           [["pull", `${host}/app:1`, folder], /the folder is not empty and not an OCI layout/],
           [["digest", `${guarded.host}/app`], /is not JSON/, { DOCKER_CONFIG: folder }],
+          [["digest", `${tokenless}/app:1`], /^effect-oci: GET http:.*\/token\?.*: the token server answers 404/],
           [["copy", "a"], /^effect-oci: Missing required argument: DST$/],
           [["digest", "--nope", "a"], /^effect-oci: Unrecognized flag: --nope/],
           [["copy", "--concurrency", "0", "a", "b"], /^effect-oci: .*--concurrency.*Expected: 1 or more$/],

@@ -64,6 +64,7 @@ const reasonOf = (error: RegistryError): ContentError["reason"] => {
     case "Denied":
     case "Rejected":
     case "NoCredentials":
+    case "NoToken":
     case "InternalAddress":
     case "Blocked":
       return new Refused({ detail: error.message })

@@ -1,3 +1,5 @@
+import * as Credential from "@effect-oci/authn/Credential"
+import type { ContentError } from "@effect-oci/content/ContentError"
 import * as Digest from "@effect-oci/name/Digest"
 import * as Repository from "@effect-oci/name/Repository"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
@@ -85,6 +87,31 @@ describe("Referrers", () => {
         const options = { artifactType: "application/vnd.acme.sbom" }
         assert.deepStrictEqual(yield* listed(subject.digest, options), [sbom!.digest])
       }).pipe(Effect.provide(layer())))
+
+    it.effect("takes nothing that a token server says for an empty list, nor for a registry that has none", () =>
+      Effect.gen(function*() {
+        const { artifacts, digests, fake, subject } = yield* signed(1)
+        yield* Effect.forEach(artifacts, (artifact) => alone(push(artifact)))
+        for (const status of [400, 404, 405, 501]) {
+          const faults = ["GET", "POST"].map((method) => Fault.status(status).on(method, "/token").times(2))
+          yield* fake.inject(...faults)
+          const list = Effect.gen(function*() {
+            const error = yield* Effect.flip(listed(subject.digest))
+            assert.deepStrictEqual([error.reason._tag, error.status], ["NoToken", undefined])
+            const remote = yield* Remote.Remote
+            const unresolved = yield* Effect.flip(remote.head("ghcr.io/acme/app:1"))
+            assert.strictEqual((unresolved as ContentError).reason._tag, "Refused")
+            return yield* listed(subject.digest)
+          })
+          const { lines, result } = yield* requestsOf(alone(list))
+          assert.deepStrictEqual(result, digests)
+          assert.include(lines, `GET /v2/acme/app/referrers/${subject.digest} 200`)
+        }
+      }).pipe(
+        Effect.provide(
+          layer({ auth: { scheme: "bearer", users: { ann: "s3cret" } } }, Credential.basic("ann", "s3cret"))
+        )
+      ))
 
     it.effect("asks the endpoint, page by page, and for a type only if told", () =>
       Effect.gen(function*() {

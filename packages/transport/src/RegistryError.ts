@@ -230,6 +230,18 @@ export class NoCredentials extends Schema.Error<NoCredentials>("@effect-oci/tran
 }) {}
 
 /**
+ * The token server that the registry names gives no token, and not because of who asks. Its status is no answer of the
+ * registry's: whether there is what was asked for, nobody has said.
+ *
+ * @category reasons
+ * @since 1.0.0
+ */
+export class NoToken extends Schema.Error<NoToken>("@effect-oci/transport/RegistryError/NoToken")({
+  _tag: Schema.tag("NoToken"),
+  answer: Schema.Struct(response)
+}) {}
+
+/**
  * The reasons of a `RegistryError`.
  *
  * @category reasons
@@ -249,7 +261,8 @@ export const Reason = Schema.Union([
   InternalAddress,
   Blocked,
   ContentMismatch,
-  NoCredentials
+  NoCredentials,
+  NoToken
 ])
 
 /**
@@ -281,7 +294,7 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
   readonly [TypeId] = TypeId
 
   /**
-   * The HTTP status, where there was a reply.
+   * The HTTP status, where there was a reply to the request that was made.
    *
    * @since 1.0.0
    */
@@ -349,6 +362,9 @@ export class RegistryError extends Schema.Error<RegistryError>("@effect-oci/tran
           : this.reason.code === "ECONNRESET" && plainPing.test(this.url)
           ? "It was spoken to by plain http. If it speaks TLS, say whom to believe (ca.crt in its folder of certs.d)."
           : undefined
+      case "NoToken":
+        return "The registry names this address for tokens. Check the realm in its settings, and that its token server " +
+          "runs there."
       case "InternalAddress":
         return `The registry led there. If ${this.reason.host} is yours, name it (EFFECT_OCI_INTERNAL).`
     }
@@ -372,17 +388,23 @@ const nobodyVouches = /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEA
 /** The first request to a host of this machine, which a server that speaks TLS closes without a word. */
 const plainPing = /^http:\/\/[^/]+\/v2\/$/
 
-const describe = (reason: Reason): string => {
-  if (!("status" in reason)) return reason.detail
-  if (reason.diagnostics.length === 0) return `${reason.status}${phrase(reason)}`
-  const said = reason.diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")
-  return `${reason.status} ${said.length > mostWords ? `${said.slice(0, mostWords)}…` : said}`
+const describe = (reason: Reason): string =>
+  reason._tag === "NoToken"
+    ? `the token server answers ${reason.answer.status}${words(reason.answer.diagnostics)}`
+    : "status" in reason
+    ? `${reason.status}${words(reason.diagnostics) || phrase(reason)}`
+    : reason.detail
+
+const words = (diagnostics: ReadonlyArray<Diagnostic>): string => {
+  if (diagnostics.length === 0) return ""
+  const said = diagnostics.map(({ code, message }) => message === "" ? code : `${code}: ${message}`).join("; ")
+  return ` ${said.length > mostWords ? `${said.slice(0, mostWords)}…` : said}`
 }
 
 /** No registry has more to say that is worth a line on a terminal or in a log; all of it is in the diagnostics. */
 const mostWords = 1000
 
-const phrase = (reason: Exclude<Reason, { readonly detail: string }>): string => {
+const phrase = (reason: Extract<Reason, { readonly status: number }>): string => {
   switch (reason._tag) {
     case "Unauthorized":
       return " authentication required"

@@ -21,7 +21,7 @@ import * as Dial from "./internal/dial.ts"
 import * as Failure from "./internal/failure.ts"
 import * as Refused from "./internal/refused.ts"
 import type { Realm } from "./Realm.ts"
-import { ProtocolViolation, type RegistryError } from "./RegistryError.ts"
+import { NoToken, ProtocolViolation, RegistryError } from "./RegistryError.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 
 /**
@@ -138,6 +138,23 @@ const passwordRequest = (wish: Wish, { password, username }: Credential.Basic) =
  */
 export const isToken = (text: string): boolean => text.length <= 65_536 && /^[A-Za-z0-9\-._~+/]+=*$/.test(text)
 
+/** What a token server says of itself, and would be taken for what the registry says of the content: that it is not there. */
+const ofTokens = (error: RegistryError): RegistryError => {
+  const { method, reason, url } = error
+  switch (reason._tag) {
+    case "NotFound":
+    case "Unsupported":
+    case "Rejected":
+      return new RegistryError({
+        method,
+        url,
+        reason: new NoToken({ answer: { status: reason.status, diagnostics: reason.diagnostics } })
+      })
+    default:
+      return error
+  }
+}
+
 const read = Effect.fnUntraced(function*(
   wish: Wish,
   response: HttpClientResponse.HttpClientResponse
@@ -153,7 +170,7 @@ const read = Effect.fnUntraced(function*(
       identified: wish.realm.isTrusted && wish.credential._tag !== "Anonymous",
       withheld: withheld(wish)
     })
-    return yield* Failure.withoutChallenges(error)
+    return yield* ofTokens(Failure.withoutChallenges(error))
   }
   const token = parse(yield* Refused.readText(response, 128 * 1024), response.headers["date"])
   return token ?? (yield* violation("the token server's reply holds no token"))

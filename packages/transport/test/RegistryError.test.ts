@@ -10,6 +10,7 @@ const {
   Denied,
   InternalAddress,
   NoCredentials,
+  NoToken,
   NotFound,
   ProtocolViolation,
   RateLimited,
@@ -54,7 +55,8 @@ const reasons: ReadonlyArray<readonly [RegistryError.Reason, string, boolean, nu
     undefined
   ],
   [new ContentMismatch({ detail: "other bytes" }), "other bytes", false, undefined],
-  [new NoCredentials({ detail: "no such helper" }), "no such helper", false, undefined]
+  [new NoCredentials({ detail: "no such helper" }), "no such helper", false, undefined],
+  [new NoToken({ answer: said(404) }), "the token server answers 404", false, undefined]
 ]
 
 describe("RegistryError", () => {
@@ -93,6 +95,14 @@ describe("RegistryError", () => {
       assert.strictEqual(fail(new Denied(about)).message, `GET ${url}: 403 DENIED: quota exceeded; UNKNOWN`)
     })
 
+    it("has a token server's own words, where it says any", () => {
+      const answer = said(400, { code: "UNKNOWN", message: "no such service", detail: null })
+      assert.strictEqual(
+        fail(new NoToken({ answer })).message,
+        `GET ${url}: the token server answers 400 UNKNOWN: no such service`
+      )
+    })
+
     it("says how long the registry asks to be left alone", () => {
       for (const Reason of [RateLimited, Unavailable]) {
         const error = fail(new Reason({ ...said(429), retryAfter: Duration.seconds(90) }))
@@ -123,6 +133,12 @@ describe("RegistryError", () => {
         "GET",
         new Unauthorized({ ...unauthorized, withheld: "auth.test" }),
         "If auth.test is the registry's token server, pair them (EFFECT_OCI_TOKEN_SERVERS)."
+      ],
+      [
+        "one who gets no token",
+        "GET",
+        new NoToken({ answer: said(404) }),
+        "The registry names this address for tokens"
       ],
       ["one who deletes where nothing is deleted", "DELETE", new Unsupported(said(405)), "does not delete here"],
       ["one who asks for what is not there", "PATCH", new Unsupported(said(501)), "does not support it, for anybody"],

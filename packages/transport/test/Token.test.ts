@@ -99,6 +99,21 @@ describe("Token", () => {
         })
       }))
 
+    it.effect.each([400, 404, 405, 410, 501])(
+      "never says of what it asks for that a token server answers %d",
+      (status) =>
+        Effect.gen(function*() {
+          const internet = server(() => reply(status))
+          for (const credential of [Credential.anonymous, identity, Credential.basic("ann", "canary-password")]) {
+            const error = yield* Effect.flip(exchange(internet, wish({ credential })))
+            assert.deepInclude(error.reason, { _tag: "NoToken", answer: { status, diagnostics: [] } })
+            assert.isUndefined(error.status)
+            assert.isFalse(error.isRetryable)
+            assert.include(error.message, ": the token server answers ")
+          }
+        })
+    )
+
     it.effect("does not send a wrong password twice", () =>
       Effect.gen(function*() {
         const internet = server(() => reply(401))
