@@ -13,6 +13,7 @@ import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
 import * as Document from "@effect-oci/spec/Document"
 import * as Json from "@effect-oci/spec/Json"
+import * as MediaType from "@effect-oci/spec/MediaType"
 import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -175,7 +176,10 @@ export const make = Effect.fnUntraced(function*(
 
   /** A manifest as the source has it: whole and of its digest, or not at all. */
   const fetch = Effect.fnUntraced(function*(source: Source, descriptor: Descriptor.Descriptor) {
-    const bytes = yield* Bytes.collect({ location: source.location })(source.fetch(descriptor)).pipe(
+    const { mediaType } = descriptor
+    // What a tag stands for is a manifest, of whatever type; a source looks among the blobs for what has a type it does not know.
+    const known = MediaType.isDocument(mediaType) ? descriptor : { ...descriptor, mediaType: MediaType.ociManifest }
+    const bytes = yield* Bytes.collect({ location: source.location })(source.fetch(known)).pipe(
       Effect.mapError(upstream),
       inTime(source)
     )
@@ -187,7 +191,7 @@ export const make = Effect.fnUntraced(function*(
         detail: `${source.location}: ${actual}, not ${descriptor.digest}`
       })
     }
-    const document = yield* Effect.fromResult(Document.parse(bytes, descriptor.mediaType)).pipe(
+    const document = yield* Effect.fromResult(Document.parse(bytes, mediaType)).pipe(
       Effect.mapError(({ message }) => new StorageError({ reason: "Upstream", detail: message }))
     )
     const stored: Stored = { digest: descriptor.digest, mediaType: document.mediaType, bytes }

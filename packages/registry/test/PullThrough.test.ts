@@ -410,6 +410,42 @@ describe("PullThrough", () => {
     }
   })
 
+  describe("what the upstream has under a tag", () => {
+    /** What a client gets of it, and whether it was kept. */
+    const pulled = Effect.fnUntraced(function*(mediaType: string, text: string) {
+      const { cached, send, upstream } = yield* proxied((source) => ({
+        ...source,
+        // As a registry, which has manifests in one place and blobs in another.
+        fetch: (descriptor) =>
+          MediaType.isDocument(descriptor.mediaType)
+            ? source.fetch(descriptor)
+            : Stream.fail(failure(new NotFound({ what: "the blob" })))
+      }))
+      const descriptor = yield* upstream.add(mediaType, encode(text))
+      yield* upstream.tag(descriptor, Tag.parseUnsafe("other"))
+      const { headers, status, text: got } = yield* send("GET", "/v2/a/manifests/other")
+      const again = yield* send("GET", `/v2/a/manifests/${descriptor.digest}`)
+      assert.strictEqual(again.status, status)
+      return { status, got, type: headers["content-type"], isKept: yield* cached(descriptor) }
+    })
+
+    for (const type of ["text/html", "application/vnd.acme.thing", MediaType.dockerSchema1, "application/json"]) {
+      it.effect(`is not kept nor given where it is a page: ${type}`, () =>
+        Effect.gen(function*() {
+          const { isKept, status } = yield* pulled(type, "<!doctype html><title>Log in</title>")
+          assert.deepStrictEqual([status, isKept], [502, false])
+        }))
+    }
+
+    for (const type of ["application/vnd.acme.thing", MediaType.dockerSchema1]) {
+      it.effect(`is given as it is where nothing of it is read: ${type}`, () =>
+        Effect.gen(function*() {
+          const text = `{ "schemaVersion" : 1 }`
+          assert.deepStrictEqual(yield* pulled(type, text), { status: 200, got: text, type, isKept: true })
+        }))
+    }
+  })
+
   it.effect("says what is wrong with a blob that a manifest names, and begins no answer before it knows", () =>
     Effect.gen(function*() {
       for (

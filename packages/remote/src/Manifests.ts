@@ -10,6 +10,7 @@ import * as Digest from "@effect-oci/name/Digest"
 import type * as Repository from "@effect-oci/name/Repository"
 import type * as Tag from "@effect-oci/name/Tag"
 import * as Descriptor from "@effect-oci/spec/Descriptor"
+import * as Json from "@effect-oci/spec/Json"
 import * as MediaType from "@effect-oci/spec/MediaType"
 import { RegistryError, Unsupported } from "@effect-oci/transport/RegistryError"
 import * as ResponseBody from "@effect-oci/transport/ResponseBody"
@@ -70,6 +71,7 @@ const typeOf = (response: HttpClientResponse.HttpClientResponse): string =>
  * **Details**
  *
  * Its digest is computed from the bytes. Asked for by digest, other bytes are a failure; what headers say does not count.
+ * Of whatever type it is, what is no object in JSON is no manifest.
  * At most 8 MiB are read.
  *
  * @category reading
@@ -92,6 +94,10 @@ const read = Effect.fnUntraced(function*(
   const bytes = yield* ResponseBody.bytes(response, limit)
   const start = yield* Hasher.Hashing
   const mediaType = typeOf(response)
+  // Not even of a type that nobody here reads: something on the way answers, such as the page that a network has one log in on.
+  if (!Json.beginsObject(bytes)) {
+    return yield* Request.mismatch(response, `no manifest: ${mediaType || "of no type at all"}`)
+  }
   // The digest of a signed schema 1 manifest is that of what was signed.
   const hashed = mediaType === MediaType.dockerSchema1Signed ? Schema1.payload(bytes) ?? bytes : bytes
   const digest = Hasher.digestOf(start, hashed, Digest.isDigest(identifier) ? Digest.algorithm(identifier) : "sha256")
@@ -139,8 +145,9 @@ const saidBy = (
     ? Result.succeed(identifier)
     : Digest.parse(response.headers["docker-content-digest"] ?? "")
   const mediaType = typeOf(response)
-  // No manifest is empty, whatever some registries say in answer to HEAD, and none is larger than what is read.
-  return Result.isFailure(digest) || size === undefined || size === 0 || size > limit || mediaType === ""
+  // No manifest is empty, whatever some registries say in answer to HEAD, none is larger than what is read, and none is a page.
+  return Result.isFailure(digest) || size === undefined || size === 0 || size > limit || mediaType === "" ||
+      mediaType === "text/html"
     ? undefined
     : Descriptor.make({ mediaType, digest: digest.success, size })
 }

@@ -60,6 +60,29 @@ describe("Manifests", () => {
         }
       }).pipe(Effect.provide(layer())))
 
+    it.effect("takes no page for a manifest, whatever says that it is one", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        for (const type of ["text/html; charset=utf-8", MediaType.ociManifest]) {
+          const page = Fault.status(200, {
+            body: "<!doctype html><title>Log in</title>",
+            headers: { "content-type": type }
+          })
+          yield* fake.inject(
+            page.on("GET", "/manifests/"),
+            page.on("HEAD", "/manifests/"),
+            page.on("GET", "/manifests/")
+          )
+          for (
+            const ask of [Effect.asVoid(Manifests.get(app, tag("1"))), Effect.asVoid(Manifests.head(app, tag("1")))]
+          ) {
+            const error = yield* Effect.flip(ask)
+            assert.strictEqual(error.reason._tag, "ContentMismatch")
+            assert.include(error.message, `no manifest: ${type.replace(/;.*/, "")}`)
+          }
+        }
+      }).pipe(Effect.provide(layer())))
+
     it.effect("CLI-05: takes no other bytes for a digest", () =>
       Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry

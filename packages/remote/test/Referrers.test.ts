@@ -113,6 +113,14 @@ describe("Referrers", () => {
         )
       ))
 
+    it.effect("takes no page that something on the way answers with for an empty list", () =>
+      Effect.gen(function*() {
+        const { fake, subject } = yield* signed(0)
+        const page = { body: "<!doctype html><title>Log in</title>", headers: { "content-type": "text/html" } }
+        yield* fake.inject(Fault.status(200, page).on("*", "/v2/acme/").always())
+        assert.strictEqual((yield* Effect.flip(listed(subject.digest))).reason._tag, "ContentMismatch")
+      }).pipe(Effect.provide(layer())))
+
     it.effect("asks the endpoint, page by page, and for a type only if told", () =>
       Effect.gen(function*() {
         const { artifacts, digests, subject } = yield* signed(5)

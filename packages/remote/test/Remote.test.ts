@@ -38,6 +38,17 @@ describe("Remote", () => {
         assert.deepStrictEqual(yield* fake.tags("registry.acme.dev/app"), ["stable"])
       }).pipe(Effect.provide(layer())))
 
+    it.effect("copies no page that something on the way answers with", () =>
+      Effect.gen(function*() {
+        const remote = yield* Remote.Remote
+        const fake = yield* FakeRegistry.FakeRegistry
+        const page = { body: "<!doctype html><title>Log in</title>", headers: { "content-type": "text/html" } }
+        yield* fake.inject(Fault.status(200, page).at("ghcr.io").on("*", "/v2/acme/").always())
+        const error = yield* Effect.flip(remote.copy("ghcr.io/acme/app:1.2", "registry.acme.dev/app:stable"))
+        assert.include(error.message, "GET https://ghcr.io/v2/acme/app/manifests/1.2: no manifest: text/html")
+        assert.deepStrictEqual(yield* fake.tags("registry.acme.dev/app"), [])
+      }).pipe(Effect.provide(layer())))
+
     it.effect("asks once and sends nothing when all is there", () =>
       Effect.gen(function*() {
         yield* promote

@@ -12,7 +12,7 @@ import * as Descriptor from "./Descriptor.ts"
 import * as Codec from "./internal/codec.ts"
 import { quote } from "./internal/quote.ts"
 import * as Shape from "./internal/shape.ts"
-import { isObject, type JsonObject, parse as parseJson } from "./Json.ts"
+import { beginsObject, isObject, type JsonObject, parse as parseJson } from "./Json.ts"
 import * as MediaType from "./MediaType.ts"
 import { SpecError } from "./SpecError.ts"
 
@@ -92,7 +92,7 @@ export type Document = Manifest | ImageIndex | Opaque
  * `contentType` is what it was served as, or its descriptor's media type; parameters do not count. Where it, the
  * document's own `mediaType` and its shape disagree, two clients could see two different documents in the same bytes
  * (CVE-2021-41190), so it is refused; so is a key of the specification in another case, such as `Layers`. At most 4,096
- * layers and 10,000 members are read.
+ * layers and 10,000 members are read. What is of another type is not read, but it is no document unless it begins as an object.
  *
  * @category decoding
  * @since 1.0.0
@@ -108,8 +108,9 @@ export const parse = (bytes: Uint8Array, contentType?: string | undefined): Resu
 const invalid = (reason: SpecError["reason"], detail: string, path = "") =>
   Result.fail(new SpecError({ document: "manifest", path, reason, detail }))
 
-// Nothing is read of it but whether it claims to be something that others would read.
+// Nothing is read of it but whether it can be a document at all, and whether it claims to be something that others would read.
 const opaque = (bytes: Uint8Array, served: string): Result.Result<Opaque, SpecError> => {
+  if (!beginsObject(bytes)) return invalid("Shape", "must be an object")
   const json = Result.getOrElse(parseJson(bytes, "manifest"), () => undefined)
   const declared = isObject(json) ? json["mediaType"] : undefined
   return typeof declared === "string" && (MediaType.isManifest(declared) || MediaType.isIndex(declared))

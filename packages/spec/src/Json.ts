@@ -32,6 +32,16 @@ export type JsonObject = { readonly [key: string]: unknown }
 export const isObject = (u: unknown): u is JsonObject => typeof u === "object" && u !== null && !Array.isArray(u)
 
 /**
+ * Whether a text begins as one of an object does: what nobody reads any further is no manifest unless it does.
+ *
+ * @category predicates
+ * @since 1.0.0
+ */
+export const beginsObject = (bytes: Uint8Array): boolean => bytes[bytes.findIndex((byte) => !space.has(byte))] === 0x7b
+
+const space = new Set([0x20, 0x09, 0x0a, 0x0d])
+
+/**
  * Parses strict JSON.
  *
  * **Details**

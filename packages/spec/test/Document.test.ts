@@ -49,9 +49,18 @@ describe("Document", () => {
   it.each([MediaType.dockerSchema1, MediaType.dockerSchema1Signed, "application/vnd.acme.thing"])(
     "passes %s on without reading it",
     (contentType) => {
-      const read = Result.getOrThrow(parse("not even json", contentType))
+      const read = Result.getOrThrow(parse(" {not even json", contentType))
       assert.strictEqual(read._tag, "Opaque")
       assert.deepStrictEqual(Document.successors(read), [])
+    }
+  )
+
+  it.each(["text/html", "application/vnd.acme.thing", MediaType.dockerSchema1, "application/json", ""])(
+    "takes no page for a document, though it comes as %s",
+    (contentType) => {
+      for (const page of ["<!doctype html><html></html>", "", "[]", "\u{feff}{}"]) {
+        assert.isTrue(Result.isFailure(parse(page, contentType)), page)
+      }
     }
   )
 

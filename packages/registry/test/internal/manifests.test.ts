@@ -102,14 +102,22 @@ describe("manifests", () => {
 
   it.effect("keeps what it does not know", () =>
     Effect.gen(function*() {
-      assert.strictEqual((yield* pushManifest("a", "1", "<anything/>", "application/xml")).status, 201)
+      assert.strictEqual((yield* pushManifest("a", "1", "{ anything }", "application/vnd.acme.thing")).status, 201)
       const got = yield* send("GET", "/v2/a/manifests/1")
-      assert.deepStrictEqual([got.text, got.headers["content-type"]], ["<anything/>", "application/xml"])
+      assert.deepStrictEqual([got.text, got.headers["content-type"]], ["{ anything }", "application/vnd.acme.thing"])
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  it.effect("refuses what cannot be a manifest, of whatever type", () =>
+    Effect.gen(function*() {
+      for (const type of ["text/html", "application/xml", MediaType.dockerSchema1]) {
+        const refused = yield* pushManifest("a", "1", "<anything/>", type)
+        assert.deepStrictEqual([refused.status, refused.codes], [400, ["MANIFEST_INVALID"]])
+      }
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
   it.effect("gives what was pushed as a web page so that no browser runs it", () =>
     Effect.gen(function*() {
-      yield* put("/v2/a/manifests/page", "<script>fetch('/v2/_catalog')</script>", "text/html")
+      yield* put("/v2/a/manifests/page", "{}<script>fetch('/v2/_catalog')</script>", "text/html")
       const blob = yield* pushBlob("a", "<script></script>")
       for (const path of ["manifests/page", `blobs/${blob}`]) {
         for (const headers of [{}, { range: "bytes=0-3" }]) {
