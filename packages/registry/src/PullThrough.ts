@@ -405,6 +405,8 @@ export const make = Effect.fnUntraced(function*(
     putManifest,
     tags,
     referrers,
+    // A source knows the tag, and whether it is still to be read.
+    hasTaggedReferrers: (repository) => Effect.map(sourceOf(repository), Option.isSome),
     readBlob,
     blobSize: Effect.fnUntraced(function*(repository, digest) {
       const local = yield* storage.blobSize(repository, digest)

@@ -218,6 +218,12 @@ export class Storage extends Context.Service<Storage, {
     subject: Digest.Digest,
     after?: string | undefined
   ) => Stream.Stream<Descriptor.Descriptor, StorageError>
+  /**
+   * Whether `referrers` has those that clients list under a tag, as they do at registries which list none themselves.
+   *
+   * @default no storage does
+   */
+  readonly hasTaggedReferrers?: ((repository: string) => Effect.Effect<boolean>) | undefined
 
   /**
    * Gives back the room of what nobody can reach any more: uploads that are too old, and content of no repository. What is

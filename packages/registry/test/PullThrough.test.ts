@@ -724,6 +724,17 @@ describe("PullThrough", () => {
         assert.strictEqual(lists(), 3)
       }))
 
+    it.effect("are not those of a tag as well, which is read by a source that needs it", () =>
+      Effect.gen(function*() {
+        const { asked, digests, image, path, send, upstream } = yield* signed()
+        const old = { mediaType: MediaType.ociManifest, digest: digestOf("old"), size: 3 }
+        const list = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [old] }
+        const index = yield* upstream.add(MediaType.ociIndex, encode(JSON.stringify(list)))
+        yield* upstream.tag(index, Tag.parseUnsafe(image.root.digest.replace(":", "-")))
+        assert.deepStrictEqual(listOf(yield* send("GET", path)).map(({ digest }) => digest), digests)
+        assert.deepStrictEqual(asked, [])
+      }))
+
     it.effect("are none that a source does not tell of", () =>
       Effect.gen(function*() {
         let failed: Stream.Stream<never, ContentError> | undefined

@@ -148,6 +148,7 @@ const tagged = Effect.fnUntraced(function*(
   subject: Digest.Digest
 ): Effect.fn.Return<ReadonlyArray<Descriptor.Descriptor>, StorageError, Storage> {
   const storage = yield* Storage
+  if (storage.hasTaggedReferrers !== undefined && (yield* storage.hasTaggedReferrers(repository))) return []
   const tag = Tag.parse(`${subject.replace(":", "-").slice(0, 71)}`)
   const stored = Result.isFailure(tag) ? Option.none() : yield* storage.manifest(repository, tag.success)
   if (Option.isNone(stored)) return []
