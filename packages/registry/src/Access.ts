@@ -27,3 +27,14 @@ export const Access = Context.Reference<(repository: string, action: Action) => 
   "@effect-oci/registry/Access",
   { defaultValue: () => () => true }
 )
+
+/**
+ * Whose the uploads of the request being answered are, and nobody else's. `Auth.guard` sets it, but not where anybody may push
+ * without saying who that is; there, and without a guard, they are of all who know their ids.
+ *
+ * @category references
+ * @since 1.0.0
+ */
+export const Owner = Context.Reference<string | undefined>("@effect-oci/registry/Access/Owner", {
+  defaultValue: () => undefined
+})

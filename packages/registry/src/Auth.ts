@@ -11,7 +11,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { Access, type Action } from "./Access.ts"
+import { Access, type Action, Owner } from "./Access.ts"
 import * as Foreign from "./internal/foreign.ts"
 import * as Login from "./internal/login.ts"
 import * as Reply from "./internal/reply.ts"
@@ -144,7 +144,11 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
           ? may(about.repository, about.action)
           : user !== "refused" && (grant !== undefined || user.name !== undefined) &&
             (route._tag !== "Catalog" || grant === undefined || grant.grants.has("registry:catalog:*"))
-        if (passes) return yield* Effect.provideService(app, Access, may)
+        if (passes) {
+          const isOpen = about !== undefined && allow(undefined, about.repository, "push")
+          const owner = isOpen || user === "refused" ? undefined : user.name
+          return yield* app.pipe(Effect.provideService(Access, may), Effect.provideService(Owner, owner))
+        }
         return options.scheme === "basic" && user !== "refused" && user.name !== undefined
           ? Reply.failure(403, "DENIED", "this user may not do that")
           : challenge(options, request, route, header && (grant === undefined ? "invalid_token" : "insufficient_scope"))

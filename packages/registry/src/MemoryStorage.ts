@@ -126,9 +126,8 @@ export const make: Effect.Effect<Storage["Service"]> = Effect.gen(function*() {
         return had
       }),
 
-    createUpload: (repository, algorithm = "sha256") =>
+    createUpload: (repository, algorithm = "sha256", id = crypto.randomUUID()) =>
       Effect.map(expire, (now) => {
-        const id = crypto.randomUUID()
         uploads.set(id, {
           repository,
           algorithm,

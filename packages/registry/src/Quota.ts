@@ -89,12 +89,12 @@ export const limit = Effect.fnUntraced(function*(
 
   return {
     ...storage,
-    createUpload: (repository, algorithm) =>
+    createUpload: (repository, algorithm, id) =>
       Effect.andThen(expire, () => {
         if (uploads.size + opening >= many) return Effect.fail(busy)
         if (spooled >= most) return Effect.fail(full)
         opening++
-        return storage.createUpload(repository, algorithm).pipe(
+        return storage.createUpload(repository, algorithm, id).pipe(
           Effect.tap(touch),
           Effect.ensuring(Effect.sync(() => void opening--)),
           // Whoever goes away leaves none behind that nobody has counted.

@@ -155,11 +155,13 @@ export class Storage extends Context.Service<Storage, {
   readonly deleteBlob: (repository: string, digest: Digest.Digest) => Effect.Effect<boolean, StorageError>
 
   /**
-   * Opens an upload; `algorithm` is that of the digest it will have, if it is known by now.
+   * Opens an upload; `algorithm` is that of the digest it will have, if it is known by now. Unless it is given an id, it has
+   * one that nobody can guess.
    */
   readonly createUpload: (
     repository: string,
-    algorithm?: Digest.Algorithm | undefined
+    algorithm?: Digest.Algorithm | undefined,
+    id?: string | undefined
   ) => Effect.Effect<Upload, StorageError>
   readonly upload: (repository: string, id: string) => Effect.Effect<Upload, StorageError>
   /**

@@ -28,6 +28,9 @@ export interface Entry {
    */
   readonly at: number
   readonly method: string
+  /**
+   * Of an upload's id as much as tells it from others: who knows the whole can go on with it.
+   */
   readonly path: string
   /**
    * With its question mark; of what the specification does not know, the names only.
@@ -115,6 +118,8 @@ const shown = (query: URLSearchParams): string => {
   return text === "" ? "" : `?${text}`
 }
 
+const brief = (path: string): string => path.replace(/(\/blobs\/uploads\/[^/]{8})[^/]+\/?$/, "$1...")
+
 /** A request that is watched, and what was seen of it so far. */
 class Seen implements Watch {
   readonly request: HttpServerRequest.HttpServerRequest
@@ -158,7 +163,7 @@ class Seen implements Watch {
     return {
       at: this.at,
       method: this.request.method,
-      path: this.target.path,
+      path: brief(this.target.path),
       query: shown(this.target.query),
       endpoint: this.target.route._tag,
       user: this.user,

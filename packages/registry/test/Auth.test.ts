@@ -4,9 +4,12 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import { TestClock } from "effect/testing"
 import * as Auth from "../src/Auth.ts"
+import * as DiskStorage from "../src/DiskStorage.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as Policy from "../src/Policy.ts"
 import * as RegistryServer from "../src/RegistryServer.ts"
+import { Storage } from "../src/Storage.ts"
+import { folder, run } from "./disk.ts"
 import * as Registry from "./registry.ts"
 
 const { digestOf, encode, pushBlob, pushManifest } = Registry
@@ -14,6 +17,7 @@ const { digestOf, encode, pushBlob, pushManifest } = Registry
 const users = { ann: "s3cret", bob: Redacted.make("pass:word") }
 const basic = (user: string, password: string) => ({ authorization: `Basic ${Base64.encode(`${user}:${password}`)}` })
 const ann = basic("ann", "s3cret")
+const bob = basic("bob", "pass:word")
 const digest = digestOf("x")
 
 const guarded = (options: Partial<Auth.Options>) =>
@@ -407,7 +411,6 @@ describe("Auth", () => {
     it.effect("decides for both schemes who may do what", () =>
       Effect.gen(function*() {
         for (const name of ["public/a", "bob/a", "a"]) yield* pushBlob(name, "x")
-        const bob = basic("bob", "pass:word")
         const get = (name: string) => ["GET", `/v2/${name}/blobs/${digest}`] as const
         const byPassword = yield* guarded({ scheme: "basic", allow })
         const statuses = (headers: Record<string, string>) =>
@@ -421,6 +424,60 @@ describe("Auth", () => {
         assert.strictEqual((yield* byToken(...get("bob/a"), { headers })).status, 200)
         assert.strictEqual((yield* byToken(...get("a"), { headers })).status, 401)
         assert.strictEqual((yield* byToken(...get("public/a"), { headers })).status, 200)
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+  })
+
+  describe("uploads", () => {
+    const methods = ["GET", "PATCH", "PUT", "DELETE"]
+    /** Opens an upload with its first bytes, and gives its location. */
+    const begin = Effect.fnUntraced(function*(send: Send, headers: Record<string, string>) {
+      const { location } = (yield* send("POST", "/v2/team/x/blobs/uploads/", { headers })).headers
+      assert.strictEqual((yield* send("PATCH", location!, { headers, body: encode("x") })).status, 202)
+      return location!
+    })
+    const finish = (send: Send, location: string, headers: Record<string, string>) =>
+      Effect.map(send("PUT", `${location}?digest=${digest}`, { headers }), ({ status }) => status)
+    const refuses = Effect.fnUntraced(function*(send: Send, location: string, headers: Record<string, string>) {
+      const unknown = location.replace(/[^/]+$/, "00000000-0000-0000-0000-000000000000")
+      for (const method of methods) {
+        const [answer, other] = yield* Effect.forEach(
+          [location, unknown],
+          (at) => send(method, `${at}?digest=${digest}`, { headers })
+        )
+        assert.deepStrictEqual([answer!.status, answer!.codes], [404, ["BLOB_UPLOAD_UNKNOWN"]])
+        assert.deepStrictEqual(answer, other)
+      }
+    })
+
+    it.effect("A84: belong to the user who began them", () =>
+      Effect.gen(function*() {
+        for (const scheme of ["basic", "bearer"] as const) {
+          const send = yield* guarded({ scheme })
+          const [anns, bobs] = scheme === "basic"
+            ? [ann, bob]
+            : yield* Effect.forEach([ann, bob], (user) => tokenOf(send, "repository:team/x:pull,push", user))
+          const location = yield* begin(send, anns!)
+          yield* refuses(send, location, bobs!)
+          assert.strictEqual(yield* finish(send, location, anns!), 201)
+        }
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+
+    it.effect("A84: belong to that user in a folder, too, and after a restart", () =>
+      run(Effect.gen(function*() {
+        const path = yield* folder
+        const restarted = Effect.provideServiceEffect(Storage, DiskStorage.make(path, { durable: false }))
+        const send = yield* guarded({ scheme: "basic" })
+        const location = yield* restarted(begin(send, ann))
+        yield* restarted(refuses(send, location, bob))
+        assert.strictEqual(yield* restarted(finish(send, location, ann)), 201)
+      })))
+
+    it.effect("are anybody's where nobody has to say who they are", () =>
+      Effect.gen(function*() {
+        const send = yield* guarded({ allow: Policy.anybody("team/**", ["pull", "push"]) })
+        const token = yield* tokenOf(send, "repository:team/x:pull,push", bob)
+        assert.strictEqual(yield* finish(send, yield* begin(send, {}), token), 201)
+        assert.strictEqual(yield* finish(send, yield* begin(send, token), {}), 201)
       }).pipe(Effect.provide(MemoryStorage.layer)))
   })
 })

@@ -119,6 +119,21 @@ describe("Traffic", () => {
         for (const secret of ["hunter2", "s3cret", authorization.slice(6)]) assert.notInclude(text, secret)
       }).pipe(Effect.provide(MemoryStorage.layer)))
 
+    it.effect("tells no more of an upload's id than tells it from others", () =>
+      Effect.gen(function*() {
+        const { entries, send } = yield* watched
+        const { location } = (yield* send("POST", "/v2/a/blobs/uploads/", { headers: { authorization } })).headers
+        for (const path of [location!, `${location}/`, location!.replace("/a/", "/A/")]) {
+          yield* send("GET", path, { headers: { authorization } })
+        }
+        const known = "/v2/a/blobs/uploads/".length + 8
+        assert.deepStrictEqual(entries.slice(1).map(({ path }) => path), [
+          `${location!.slice(0, known)}...`,
+          `${location!.slice(0, known)}...`,
+          `${location!.slice(0, known).replace("/a/", "/A/")}...`
+        ])
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+
     it.effect("tells of a request that was cut, once", () =>
       Effect.gen(function*() {
         const entries: Array<Traffic.Entry> = []

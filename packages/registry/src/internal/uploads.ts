@@ -1,17 +1,31 @@
 /**
  * `/v2/<name>/blobs/uploads/` and the sessions below it.
  */
+import * as Hasher from "@effect-oci/content/Hasher"
 import * as Digest from "@effect-oci/name/Digest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
-import { Access } from "../Access.ts"
+import { Access, Owner } from "../Access.ts"
 import type { Settings } from "../Settings.ts"
 import type { Storage, StorageError, Upload } from "../Storage.ts"
 import * as Body from "./body.ts"
 import * as Reply from "./reply.ts"
 
 type Return = Effect.Effect<Reply.Reply, StorageError>
+
+/**
+ * What the storage calls the upload that this client knows by an id. By the same id another one knows another upload, of which
+ * there is none; so nothing has to be kept of whose it is.
+ */
+const nameOf = (id: string): Effect.Effect<string> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const owned = JSON.stringify([Context.get(context, Owner) ?? null, id])
+    return Effect.succeed(
+      Digest.hex(Hasher.digestOf(Context.get(context, Hasher.Hashing), new TextEncoder().encode(owned)))
+    )
+  })
 
 // Relative, so that no Host header finds its way into it.
 const at = (repository: string, id: string) => `/v2/${repository}/blobs/uploads/${id}`
@@ -58,13 +72,14 @@ export const open = (
   }
   const begin = Effect.suspend(() => {
     const text = query.get("digest")
+    const id = crypto.randomUUID()
     return text !== null ? whole(storage, request, repository, text) : Effect.map(
-      storage.createUpload(repository, algorithm ?? undefined),
-      (upload) =>
+      Effect.flatMap(nameOf(id), (name) => storage.createUpload(repository, algorithm ?? undefined, name)),
+      ({ size }) =>
         session(
           202,
           repository,
-          upload,
+          { id, size },
           settings.chunkMinLength === 0 ? {} : {
             "oci-chunk-min-length": String(settings.chunkMinLength)
           }
@@ -92,7 +107,7 @@ const whole = (
       Effect.acquireUseRelease(
         storage.createUpload(repository, Digest.algorithm(digest)),
         (upload) => finish(storage, request, repository, upload, digest),
-        // Nobody else knows of this upload, so nobody could go on with it.
+        // Nobody knows of this upload, so nobody could go on with it.
         (upload, exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(storage.cancel(repository, upload.id))
       ).pipe(Effect.catchTag("Broken", broken))
   )
@@ -105,10 +120,11 @@ export const resume = (
   id: string,
   query: URLSearchParams
 ): Return =>
-  Effect.flatMap(storage.upload(repository, id), (upload): Return => {
+  Effect.flatMap(Effect.flatMap(nameOf(id), (name) => storage.upload(repository, name)), (kept): Return => {
+    const upload = { id, size: kept.size }
     switch (request.method) {
       case "DELETE":
-        return Effect.as(storage.cancel(repository, id), Reply.empty(204))
+        return Effect.as(storage.cancel(repository, kept.id), Reply.empty(204))
       case "PATCH": {
         const wrong = misplaced(request, repository, upload)
         if (wrong !== undefined) return Effect.succeed(wrong)
@@ -117,8 +133,8 @@ export const resume = (
           const least = settings.chunkMinLength
           return Effect.succeed(Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${least} bytes`))
         }
-        return storage.append(repository, id, upload.size, Body.stream(request)).pipe(
-          Effect.map((appended) => session(202, repository, appended)),
+        return storage.append(repository, kept.id, kept.size, Body.stream(request)).pipe(
+          Effect.map(({ size }) => session(202, repository, { id, size })),
           Effect.catchTag("Broken", broken)
         )
       }
@@ -129,7 +145,7 @@ export const resume = (
         return text === null
           ? Effect.succeed(Reply.failure(400, "DIGEST_INVALID", "the digest is missing"))
           : Reply.withDigest(text, (digest) =>
-            Effect.catchTag(finish(storage, request, repository, upload, digest), "Broken", broken))
+            Effect.catchTag(finish(storage, request, repository, kept, digest), "Broken", broken))
       }
       default:
         return Effect.succeed(session(204, repository, upload))

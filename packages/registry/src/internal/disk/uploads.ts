@@ -207,8 +207,11 @@ export const make = (
   return {
     append,
 
-    create: Effect.fnUntraced(function*(repository: string, algorithm?: Digest.Algorithm | undefined) {
-      const id = crypto.randomUUID()
+    create: Effect.fnUntraced(function*(
+      repository: string,
+      algorithm?: Digest.Algorithm | undefined,
+      id: string = crypto.randomUUID()
+    ) {
       const name = nameOf(repository, id)
       const stat = yield* Effect.scoped(
         Effect.flatMap(fs.open(fileOf(name), { flag: "wx", mode: 0o644 }), (file) => file.stat)
