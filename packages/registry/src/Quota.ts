@@ -19,17 +19,32 @@ import { type Storage, StorageError, type Upload, UploadLifetime } from "./Stora
  */
 export interface Options {
   /**
-   * How many uploads are open at a time; one more is told to come back later.
+   * How many uploads are open at a time; one more takes the place of one that was abandoned, or is told to come back later.
    *
    * @default 1000
    */
   readonly uploads?: number | undefined
   /**
-   * How many bytes the open uploads have in all; beyond that there is no space.
+   * How many bytes the open uploads have in all; beyond that there is no space but that of those that were abandoned.
    *
    * @default no limit
    */
   readonly bytes?: number | undefined
+  /**
+   * After how long without a byte or a question an upload counts as abandoned, so that it is given up for others where there
+   * are too many; the one first that was abandoned first.
+   *
+   * @default "5 minutes"
+   */
+  readonly abandonAfter?: Duration.Input | undefined
+}
+
+/** An upload that is open. */
+interface Open {
+  readonly repository: string
+  readonly id: string
+  readonly size: number
+  readonly touched: number
 }
 
 const open = Metric.gauge("oci_registry_open_uploads", { description: "Uploads that are not complete" })
@@ -42,11 +57,12 @@ const open = Metric.gauge("oci_registry_open_uploads", { description: "Uploads t
  */
 export const limit = Effect.fnUntraced(function*(
   storage: Storage["Service"],
-  { bytes: most = Infinity, uploads: many = 1000 }: Options = {}
+  { abandonAfter = "5 minutes", bytes: most = Infinity, uploads: many = 1000 }: Options = {}
 ): Effect.fn.Return<Storage["Service"]> {
   const lifetime = Duration.toMillis(Duration.fromInputUnsafe(yield* UploadLifetime))
-  // In the order in which they were last used, so the first expires first.
-  const uploads = new Map<string, { readonly size: number; readonly touched: number }>()
+  const patience = Duration.toMillis(Duration.fromInputUnsafe(abandonAfter))
+  // In the order in which they were last used, so the first is abandoned and expires first.
+  const uploads = new Map<string, Open>()
   let spooled = 0
   // Those that are being opened: they count from when they are asked for, however long that takes.
   let opening = 0
@@ -58,12 +74,14 @@ export const limit = Effect.fnUntraced(function*(
       open.updateUnsafe(uploads.size, context)
       return Effect.void
     })
-  const touch = (upload: Upload) =>
+  const touch = (repository: string, { id, size }: Upload) =>
     Effect.contextWith((context: Context.Context<never>) => {
-      spooled += upload.size - (uploads.get(upload.id)?.size ?? 0)
-      uploads.delete(upload.id)
-      uploads.set(upload.id, {
-        size: upload.size,
+      spooled += size - (uploads.get(id)?.size ?? 0)
+      uploads.delete(id)
+      uploads.set(id, {
+        repository,
+        id,
+        size,
         touched: Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
       })
       open.updateUnsafe(uploads.size, context)
@@ -82,35 +100,52 @@ export const limit = Effect.fnUntraced(function*(
   const settle = (repository: string, id: string) =>
     Effect.matchEffect(storage.upload(repository, id), {
       onFailure: ({ reason }) => reason === "NoUpload" ? forget(id) : Effect.void,
-      onSuccess: touch
+      onSuccess: (upload) => touch(repository, upload)
     })
   const busy = new StorageError({ reason: "Busy", detail: `${many} uploads are open, and no more may be` })
   const full = new StorageError({ reason: "NoSpace", detail: "the open uploads have all the space there is for them" })
+  const giveUp = ({ id, repository }: Open) =>
+    // At once, so that no two make room of the same one.
+    forget(id).pipe(
+      Effect.andThen(storage.cancel(repository, id)),
+      Effect.catchIf(({ reason }) => reason === "NoUpload", () => Effect.void),
+      Effect.onError(() => settle(repository, id))
+    )
+  /** Makes room of what was abandoned, as long as something is lacking. */
+  const makeRoom = (lacking: () => StorageError | undefined): Effect.Effect<void, StorageError> =>
+    Effect.clockWith((clock) => {
+      const lack = lacking()
+      if (lack === undefined) return Effect.void
+      const [oldest] = uploads.values()
+      return oldest === undefined || clock.currentTimeMillisUnsafe() - oldest.touched < patience
+        ? Effect.fail(lack)
+        : Effect.andThen(giveUp(oldest), makeRoom(lacking))
+    })
+  const lacking = () => uploads.size + opening > many ? busy : spooled >= most ? full : undefined
 
   return {
     ...storage,
     createUpload: (repository, algorithm, id) =>
       Effect.andThen(expire, () => {
-        if (uploads.size + opening >= many) return Effect.fail(busy)
-        if (spooled >= most) return Effect.fail(full)
         opening++
-        return storage.createUpload(repository, algorithm, id).pipe(
-          Effect.tap(touch),
+        return Effect.andThen(makeRoom(lacking), storage.createUpload(repository, algorithm, id)).pipe(
+          Effect.tap((upload) => touch(repository, upload)),
           Effect.ensuring(Effect.sync(() => void opening--)),
           // Whoever goes away leaves none behind that nobody has counted.
           Effect.uninterruptible
         )
       }),
-    upload: (repository, id) => Effect.tap(storage.upload(repository, id), touch),
+    upload: (repository, id) => Effect.tap(storage.upload(repository, id), (upload) => touch(repository, upload)),
     append: <E>(repository: string, id: string, at: number, bytes: Stream.Stream<Uint8Array, E>) => {
       let size = at
-      const counted = most === Infinity ? bytes : Stream.mapArrayEffect(bytes, (chunks) => {
+      const lacking = () => spooled > most ? full : undefined
+      const counted = Stream.mapArrayEffect(bytes, (chunks) => {
         for (const chunk of chunks) size += chunk.length
-        // However long it takes, it is not too old.
-        return Effect.flatMap(touch({ id, size }), () => spooled > most ? Effect.fail(full) : Effect.succeed(chunks))
+        // However long it takes, it is neither abandoned nor too old.
+        return Effect.as(Effect.andThen(touch(repository, { id, size }), makeRoom(lacking)), chunks)
       })
       return storage.append(repository, id, at, counted).pipe(
-        Effect.tap(touch),
+        Effect.tap((upload) => touch(repository, upload)),
         Effect.onError(() => settle(repository, id))
       )
     },

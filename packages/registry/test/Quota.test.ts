@@ -2,12 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
 import * as Quota from "../src/Quota.ts"
 import { Storage, StorageError } from "../src/Storage.ts"
 import { digestOf, encode, having, openUpload, pushBlob, send } from "./registry.ts"
+import { suite } from "./storage.ts"
+
+suite("Quota", Layer.effect(Storage, Effect.flatMap(MemoryStorage.make, (storage) => Quota.limit(storage))))
 
 const limited = (options: Quota.Options) =>
   Effect.provideServiceEffect(Storage, Effect.flatMap(MemoryStorage.make, (storage) => Quota.limit(storage, options)))
@@ -59,18 +63,74 @@ describe("Quota", () => {
       assert.deepStrictEqual(yield* all, [202, 202, 429, 429, 429])
     }))
 
-  it.effect("A57: forgets a thousand that were abandoned, and none that goes on", () =>
+  it.effect("A57: gives the places of a thousand that were abandoned to others, and none of those that go on", () =>
     Effect.gen(function*() {
+      const open = Effect.map(send("POST", "/v2/a/blobs/uploads/"), ({ status }) => status)
+      const single = send("POST", `/v2/a/blobs/uploads/?digest=${digestOf("x")}`, { body: encode("x") })
+      const mount = send("POST", `/v2/a/blobs/uploads/?mount=${digestOf("absent")}&from=b`)
       const kept = yield* openUpload("a")
-      for (let i = 0; i < 999; i++) yield* openUpload("a")
-      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
-      yield* TestClock.adjust("50 minutes")
+      const abandoned = yield* openUpload("a")
+      for (let i = 0; i < 998; i++) yield* openUpload("a")
+      yield* TestClock.adjust("4 minutes")
+      for (const post of [single, mount]) assert.strictEqual((yield* post).status, 429)
       assert.strictEqual((yield* send("PATCH", kept, { body: encode("x") })).status, 202)
-      yield* TestClock.adjust("10 minutes")
-      for (let i = 0; i < 999; i++) yield* openUpload("a")
-      assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
+      yield* TestClock.adjust("1 minute")
+      for (const [post, status] of [[single, 201], [mount, 202]] as const) {
+        assert.strictEqual((yield* post).status, status)
+      }
+      assert.strictEqual((yield* send("GET", abandoned)).status, 404)
+      // What a single POST took is free again.
+      for (let i = 0; i < 998; i++) assert.strictEqual(yield* open, 202)
+      assert.strictEqual(yield* open, 429)
       assert.strictEqual((yield* send("PATCH", kept, { body: encode("y") })).headers["range"], "0-1")
     }).pipe(limited({})))
+
+  it.effect("A57: keeps the place of a client that goes on slowly, in one request or in many", () =>
+    Effect.gen(function*() {
+      const location = yield* openUpload("a")
+      const slow = Stream.tap(
+        Stream.fromIterable(["1", "2", "3"].map(encode), { chunkSize: 1 }),
+        () => Effect.sleep("4 minutes")
+      )
+      const patching = yield* Effect.forkChild(send("PATCH", location, { body: slow }), { startImmediately: true })
+      for (let i = 0; i < 3; i++) {
+        yield* TestClock.adjust("4 minutes")
+        assert.strictEqual((yield* send("POST", "/v2/a/blobs/uploads/")).status, 429)
+      }
+      assert.strictEqual((yield* Fiber.join(patching)).headers["range"], "0-2")
+    }).pipe(limited({ uploads: 1 }), having({ patience: "1 day", minimumRate: 0 })))
+
+  it.effect("A57: gives the space of what was abandoned to others", () =>
+    Effect.gen(function*() {
+      // It is lacking for another upload, or for the bytes of one that there is.
+      for (const text of ["1234567890", "12345678"]) {
+        const abandoned = yield* openUpload("a")
+        assert.strictEqual((yield* send("PATCH", abandoned, { body: encode(text) })).status, 202)
+        yield* TestClock.adjust("5 minutes")
+        const location = yield* openUpload("a")
+        assert.strictEqual((yield* send("PATCH", location, { body: encode("abcdef") })).status, 202)
+        assert.strictEqual((yield* send("GET", abandoned)).status, 404)
+        assert.strictEqual((yield* send("DELETE", location)).status, 204)
+      }
+    }).pipe(limited({ bytes: 10 })))
+
+  it.effect("A57: is told of a storage that cannot give up what was abandoned, and counts it", () =>
+    Effect.gen(function*() {
+      const storage = yield* MemoryStorage.make
+      let works = false
+      const quota = yield* Quota.limit({
+        ...storage,
+        cancel: (repository, id) => works ? storage.cancel(repository, id) : Effect.fail(failed)
+      }, { uploads: 1 })
+      yield* quota.createUpload("a")
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* Effect.flip(quota.createUpload("a")), failed)
+      works = true
+      assert.strictEqual((yield* Effect.flip(quota.createUpload("a"))).reason, "Busy")
+      yield* TestClock.adjust("5 minutes")
+      yield* quota.createUpload("a")
+      assert.strictEqual((yield* Effect.flip(quota.createUpload("a"))).reason, "Busy")
+    }))
 
   it.effect("gives back what a single POST took, whatever became of it", () =>
     Effect.gen(function*() {
@@ -148,8 +208,8 @@ describe("Quota", () => {
   it.effect("A57: counts an upload that takes longer than others are kept", () =>
     Effect.gen(function*() {
       const slow = Stream.tap(
-        Stream.make(encode("1234"), encode("5678"), encode("9")),
-        () => Effect.sleep("40 minutes")
+        Stream.fromIterable(Array.from("123456789", encode), { chunkSize: 1 }),
+        () => Effect.sleep("10 minutes")
       )
       const patching = yield* Effect.forkChild(
         Effect.flatMap(openUpload("a"), (location) => send("PATCH", location, { body: slow })),
@@ -159,5 +219,5 @@ describe("Quota", () => {
       const full = yield* send("PATCH", yield* openUpload("a"), { body: encode("abcd") })
       assert.strictEqual(full.status, 507)
       yield* Fiber.interrupt(patching)
-    }).pipe(limited({ bytes: 10 }), having({ patience: "1 day", minimumRate: 0 })))
+    }).pipe(limited({ bytes: 10, abandonAfter: "11 minutes" }), having({ patience: "1 day", minimumRate: 0 })))
 })
