@@ -138,7 +138,7 @@ const answering = Effect.fnUntraced(function*(options: Options, storage: Storage
     (entry) => tell === undefined ? Traffic.measure(entry) : Effect.andThen(Traffic.measure(entry), tell(entry))
   )
   // What a client has given up is given up, which a server's handlers are not by themselves.
-  yield* HttpServer.serveEffect(Effect.interruptible(NodeConnection.breaking(watched))).pipe(
+  yield* Traffic.redacting(HttpServer.serveEffect(Effect.interruptible(NodeConnection.breaking(watched)))).pipe(
     Effect.provideService(Storage, yield* Quota.limit(kept, options.quota)),
     Effect.provideService(Settings.Settings, settingsOf(options))
   )

@@ -18,6 +18,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import { createHash } from "node:crypto"
 import * as http from "node:http"
 import * as https from "node:https"
@@ -228,6 +229,24 @@ describe("NodeRegistry", () => {
           { address: "127.0.0.1", complete: true, endpoint: "Blob", received: 0, sent: 300_000, status: 200 }
         ]
       )
+    }))
+
+  it.live("tells no secret in a span", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const host = yield* Effect.provideService(NodeRegistry.serve(), Tracer.Tracer, tracer)
+      yield* ask(`http://${host}/v2/a/tags/list?n=5&token=s3cret`)
+      const served = () => spans.find(({ attributes }) => attributes.has("url.query"))
+      yield* Wire.until(() => served() !== undefined)
+      assert.strictEqual(served()!.attributes.get("url.query"), "n=5&token=REDACTED")
+      assert.notInclude(JSON.stringify([...served()!.attributes]), "s3cret")
     }))
 
   it.live("tells of a request that its client gave up", () =>

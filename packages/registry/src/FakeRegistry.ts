@@ -19,6 +19,7 @@ import * as Auth from "./Auth.ts"
 import type { Content } from "./FakeImage.ts"
 import * as Fault from "./Fault.ts"
 import * as InProcess from "./internal/inProcess.ts"
+import * as Redact from "./internal/redact.ts"
 import * as Link from "./Link.ts"
 import * as MemoryStorage from "./MemoryStorage.ts"
 import * as RegistryServer from "./RegistryServer.ts"
@@ -92,7 +93,7 @@ export interface Made {
   readonly host: string
   readonly path: string
   /**
-   * With its question mark; empty if there is none.
+   * With its question mark, empty if there is none; of what the specification does not know, the names only.
    */
   readonly query: string
   readonly headers: Readonly<Record<string, string>>
@@ -180,8 +181,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
         method: request.method,
         host,
         path,
-        query,
-        headers: InProcess.redacted(request),
+        query: Redact.query(query),
+        headers: Redact.headersOf(request.headers),
         status: undefined
       }
       requests.push(made)

@@ -7,13 +7,16 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bodies from "./internal/bodies.ts"
+import * as Redact from "./internal/redact.ts"
 import * as Route from "./internal/route.ts"
 
 /**
@@ -97,27 +100,6 @@ export const Watching = Context.Reference<Watch>("@effect-oci/registry/Traffic/W
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | R>
 
-const known = new Set([
-  "artifactType",
-  "digest",
-  "digest-algorithm",
-  "from",
-  "last",
-  "mount",
-  "n",
-  "ns",
-  "scope",
-  "service",
-  "tag"
-])
-
-const shown = (query: URLSearchParams): string => {
-  const text = [...query].map(([name, value]) =>
-    `${encodeURIComponent(name)}=${known.has(name) ? encodeURIComponent(value) : "REDACTED"}`
-  ).join("&")
-  return text === "" ? "" : `?${text}`
-}
-
 const brief = (path: string): string => path.replace(/(\/blobs\/uploads\/[^/]{8})[^/]+\/?$/, "$1...")
 
 /** A request that is watched, and what was seen of it so far. */
@@ -164,7 +146,7 @@ class Seen implements Watch {
       at: this.at,
       method: this.request.method,
       path: brief(this.target.path),
-      query: shown(this.target.query),
+      query: Redact.query(this.request.url.slice(this.target.path.length)),
       endpoint: this.target.route._tag,
       user: this.user,
       address: Option.getOrUndefined(this.request.remoteAddress),
@@ -196,6 +178,23 @@ export const guard = <E, R>(
       Effect.map((response) => seen.replied(response))
     )
   })
+
+/**
+ * Hides in the server's spans what an `Entry` hides of a query, and headers that may hold secrets. It goes around whoever
+ * serves: the spans are the server's.
+ *
+ * **Gotchas**
+ *
+ * The path is the server's, too, and whole: ids of uploads are in it.
+ *
+ * @category guarding
+ * @since 1.0.0
+ */
+export const redacting = <A, E, R>(serving: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  serving.pipe(
+    Effect.updateService(UrlParams.CurrentRedactedNames, (names) => [...names, ...Redact.parameters]),
+    Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, ...Redact.headers])
+  )
 
 const received = Metric.counter("oci_registry_received_bytes", {
   description: "Bytes of request bodies",

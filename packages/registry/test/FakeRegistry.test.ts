@@ -176,6 +176,23 @@ describe("FakeRegistry", () => {
         }])
       }).pipe(Effect.provide(layer)))
 
+    it.effect("hides all that may be a secret: of what the specification does not know of a query, and in headers", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const secrets = ["proxy-authorization", "x-registry-auth", "x-api-key", "private-token", "x-amz-security-token"]
+        const shown = { "user-agent": "test", range: "bytes=0-1", "x-request-id": "7", "content-range": "0-1" }
+        yield* execute(
+          HttpClientRequest.get("https://ghcr.io/v2/app/tags/list?n=5&password=s3cret&x%3Fn=s3cret&last=a:b", {
+            headers: { ...Object.fromEntries(secrets.map((name) => [name, "s3cret"])), ...shown }
+          })
+        )
+        const [made] = yield* fake.requests
+        assert.notInclude(JSON.stringify(made), "s3cret")
+        assert.strictEqual(made!.query, "?n=5&password=REDACTED&x%3Fn=REDACTED&last=a:b")
+        assert.deepInclude(made!.headers, shown)
+        for (const name of secrets) assert.strictEqual(made!.headers[name], "<redacted>")
+      }).pipe(Effect.provide(layer)))
+
     it.effect("tells of a request that had no reply", () =>
       Effect.gen(function*() {
         const fake = yield* Fake

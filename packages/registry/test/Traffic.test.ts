@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import * as Tracer from "effect/Tracer"
 import * as Auth from "../src/Auth.ts"
 import * as Fault from "../src/Fault.ts"
 import * as MemoryStorage from "../src/MemoryStorage.ts"
@@ -87,7 +89,7 @@ describe("Traffic", () => {
             ...common,
             method: "POST",
             path: "/v2/a/blobs/uploads/",
-            query: `?digest=${encodeURIComponent(digestOf("x"))}`,
+            query: `?digest=${digestOf("x")}`,
             endpoint: "Uploads",
             user: "ann",
             status: 201,
@@ -110,12 +112,12 @@ describe("Traffic", () => {
     it.effect("tells no secret", () =>
       Effect.gen(function*() {
         const { entries, send } = yield* watched
-        yield* send("GET", "/v2/?password=hunter2&last=a&x%0Ay=hunter2", {
+        yield* send("GET", "/v2/?password=hunter2&last=a&x%0Ay=hunter2&?n=hunter2&x=#n=hunter2", {
           headers: { authorization, cookie: "hunter2" }
         })
         yield* send("GET", "/v2/", { headers: { authorization: "Bearer hunter2" } })
         const text = JSON.stringify(entries)
-        assert.strictEqual(entries[0]!.query, "?password=REDACTED&last=a&x%0Ay=REDACTED")
+        assert.strictEqual(entries[0]!.query, "?password=REDACTED&last=a&x%0Ay=REDACTED&?n=REDACTED&x=REDACTED")
         for (const secret of ["hunter2", "s3cret", authorization.slice(6)]) assert.notInclude(text, secret)
       }).pipe(Effect.provide(MemoryStorage.layer)))
 
@@ -156,6 +158,48 @@ describe("Traffic", () => {
         const { headers } = yield* send("POST", "/v2/a/blobs/uploads/", { headers: { authorization } })
         const patched = yield* send("PATCH", headers["location"]!, { body, headers: { authorization } })
         assert.strictEqual(patched.headers["range"], "0-1")
+      }).pipe(Effect.provide(MemoryStorage.layer)))
+  })
+
+  describe("redacting", () => {
+    it.effect("hides in a span what is hidden in an entry, whatever comes of the request", () =>
+      Effect.gen(function*() {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        const [served, broken] = [RegistryServer.app, Effect.die("broken")].map((app) => (path: string) =>
+          Effect.exit(Effect.scoped(
+            Registry.sendTo(HttpMiddleware.tracer(Traffic.guard(app, Traffic.measure)))("GET", path, {
+              headers: { authorization: "Bearer hunter2", "x-registry-auth": "hunter2", "user-agent": "test" }
+            })
+          ))
+        )
+        const serving = Effect.gen(function*() {
+          yield* served!("/v2/a/tags/list?n=5&token=hunter2&Signature=hunter2")
+          yield* broken!("/v2/a/tags/list?password=hunter2")
+        })
+        yield* Traffic.redacting(serving).pipe(
+          Effect.provideService(Tracer.Tracer, tracer),
+          Effect.provideService(HttpMiddleware.TracerHeaderFilter, () => true)
+        )
+        assert.strictEqual(spans.length, 2)
+        const [first, second] = spans.map(({ attributes }) => Object.fromEntries(attributes))
+        assert.strictEqual(first!["url.query"], "n=5&token=REDACTED&Signature=REDACTED")
+        assert.strictEqual(first!["oci.endpoint"], "Tags")
+        assert.strictEqual(first!["http.request.header.user-agent"], "test")
+        assert.strictEqual(second!["http.response.status_code"], 500)
+        assert.notInclude(
+          JSON.stringify(
+            spans.map(({ attributes, status }) => [[...attributes], status]),
+            (_, value) => typeof value === "bigint" ? String(value) : value
+          ),
+          "hunter2"
+        )
       }).pipe(Effect.provide(MemoryStorage.layer)))
   })
 

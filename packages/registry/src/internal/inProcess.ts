@@ -70,17 +70,5 @@ export const run = (
     )
   })
 
-/** The headers of a request; of credentials only what kind they are. */
-export const redacted = (request: HttpClientRequest.HttpClientRequest): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) =>
-      name === "authorization"
-        ? [name, `${value.split(" ", 1)[0]} <redacted>`]
-        : name === "cookie" || name === "proxy-authorization"
-        ? [name, "<redacted>"]
-        : [name, value]
-    )
-  )
-
 export const textOf = (reply: Reply): string =>
   `${reply.status} ${reply.body._tag === "Uint8Array" ? new TextDecoder().decode(reply.body.body) : ""}`

@@ -427,7 +427,7 @@ export interface Seen extends Wire.Wire {
   readonly struck: number
   /** How many connections or requests were ended for their time. */
   readonly ended?: number | undefined
-  /** What the target was asked for: path and query. */
+  /** What the target was asked for, of upload sessions at least: path and query. */
   readonly asked: ReadonlyArray<string>
 }
 

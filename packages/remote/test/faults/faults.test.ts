@@ -72,18 +72,16 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
   yield* fake.inject(...(fault.source ?? []).map((one) => one.at("source.test")))
   yield* fake.inject(...(fault.mirror ?? []).map((one) => one.at("mirror.test")))
   yield* fake.inject(...(fault.target ?? []).map((one) => one.at("target.test")))
-  const seeds = (yield* fake.requests).length
   const wire = Wire.make()
   const copy = Effect.flatMap(Remote.Remote, (remote) => remote.copy(from, to, { verify: fault.verify }))
   const { exit, seconds } = yield* drive(
     Effect.provide(Wire.skewed(fault.skew ?? 0)(copy), program(wire, fault))
   )
-  const asked = (yield* fake.requests).slice(seeds).filter(({ host }) => host === "target.test")
   return {
     ...wire,
     exit,
     seconds,
-    asked: asked.map(({ path, query }) => path + query),
+    asked: wire.uploads,
     down: wire.down / layer.length,
     up: wire.up / layer.length,
     tags: yield* fake.tags("target.test/app"),

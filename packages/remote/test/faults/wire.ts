@@ -9,6 +9,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import { HttpClientError, TransportError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 export interface Wire {
@@ -17,13 +18,15 @@ export interface Wire {
   requests: number
   /** How many requests had no reply. */
   failed: number
+  /** What was asked of upload sessions: path and query. */
+  readonly uploads: Array<string>
   /** The upload sessions that replies led to: path and query. */
   readonly sessions: Array<string>
   /** How many tokens were asked for. */
   tokens: number
 }
 
-export const make = (): Wire => ({ down: 0, up: 0, requests: 0, failed: 0, sessions: [], tokens: 0 })
+export const make = (): Wire => ({ down: 0, up: 0, requests: 0, failed: 0, uploads: [], sessions: [], tokens: 0 })
 
 const size = 16 * 1024
 
@@ -96,6 +99,9 @@ export const layer = (
         Effect.gen(function*() {
           wire.requests++
           if (request.url.includes("/token")) wire.tokens++
+          for (const { pathname, search } of Option.toArray(HttpClientRequest.toUrl(request))) {
+            if (isUpload(request)) wire.uploads.push(pathname + search)
+          }
           if (request.url.includes(outage.host) && answered++ >= (outage.after ?? 0)) {
             const now = yield* Clock.currentTimeMillis
             start ??= now
