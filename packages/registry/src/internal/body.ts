@@ -35,18 +35,23 @@ const slow = new Broken(true)
  *
  * Not every way in counts what arrives, so it is counted here: half a manifest may still be JSON. Each piece is waited for,
  * and all of them together no longer than for the slowest client that is allowed. Only the time that is waited for the client
- * counts, none that the storage takes.
+ * counts, none that the storage takes. As many bytes are to come as is `said`, by the body's own length or otherwise.
  */
-export const stream = (request: HttpServerRequest.HttpServerRequest): Stream.Stream<Uint8Array, Broken> =>
+export const stream = (
+  request: HttpServerRequest.HttpServerRequest,
+  said: number | undefined = lengthOf(request)
+): Stream.Stream<Uint8Array, Broken> =>
   Stream.fromChannel(Channel.fromTransform((_, scope) =>
     Effect.flatMap(
       Effect.provideService(Channel.toPullScoped(Stream.toChannel(request.stream), scope), Lending, true),
-      (pull) => Effect.contextWith((context: Context.Context<never>) => Effect.succeed(counted(request, pull, context)))
+      (pull) =>
+        Effect.contextWith((context: Context.Context<never>) => Effect.succeed(counted(request, said, pull, context)))
     )
   ))
 
 const counted = (
   request: HttpServerRequest.HttpServerRequest,
+  said: number | undefined,
   pull: Pull.Pull<Chunks, unknown>,
   context: Context.Context<never>
 ): Pull.Pull<Chunks, Broken> => {
@@ -62,7 +67,7 @@ const counted = (
 
   const failed = (error: unknown): Pull.Pull<never, Broken> => {
     if (error === slow) return Effect.fail(slow)
-    return Cause.isDone(error) && (length === undefined || size === length) ? Cause.done() : Effect.fail(ended)
+    return Cause.isDone(error) && (said === undefined || size === said) ? Cause.done() : Effect.fail(ended)
   }
   const taken = (chunks: Chunks): Pull.Pull<Chunks, Broken> => {
     waited += clock.currentTimeMillisUnsafe() - start
@@ -70,12 +75,12 @@ const counted = (
     for (const chunk of chunks) more += chunk.length
     size += more
     watch.receives(more)
-    if (length !== undefined && size > length) return Effect.fail(ended)
+    if (said !== undefined && size > said) return Effect.fail(ended)
     return waited > most && size < minimumRate * waited / 1000 ? Effect.fail(slow) : Effect.succeed(chunks)
   }
   const handlers = { onFailure: failed, onSuccess: taken }
   const waiting = Effect.matchEffect(patient, handlers)
-  // Where all is there that was said, nobody is waited for.
+  // Where all is there that there can be, nobody is waited for.
   const ending = Effect.matchEffect(pull, handlers)
   return Effect.suspend(() => {
     start = clock.currentTimeMillisUnsafe()
@@ -97,4 +102,4 @@ export const isNone = ({ headers }: HttpServerRequest.HttpServerRequest): boolea
 export const reply = (broken: Broken, code: "BLOB_UPLOAD_INVALID" | "MANIFEST_INVALID"): Reply.Reply =>
   broken.slow
     ? Reply.failure(408, code, "the body took too long", { connection: "close" })
-    : Reply.failure(400, code, "the body ended early")
+    : Reply.failure(400, code, "the body is not as long as it was said to be")

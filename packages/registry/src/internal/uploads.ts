@@ -128,12 +128,12 @@ export const resume = (
       case "PATCH": {
         const wrong = misplaced(request, repository, upload)
         if (wrong !== undefined) return Effect.succeed(wrong)
-        const length = Body.lengthOf(request)
+        const length = lengthOf(request)
         if (length !== undefined && length < settings.chunkMinLength) {
           const least = settings.chunkMinLength
           return Effect.succeed(Reply.failure(400, "SIZE_INVALID", `a chunk but the last has at least ${least} bytes`))
         }
-        return storage.append(repository, kept.id, kept.size, Body.stream(request)).pipe(
+        return storage.append(repository, kept.id, kept.size, bytesOf(request)).pipe(
           Effect.map(({ size }) => session(202, repository, { id, size })),
           Effect.catchTag("Broken", broken)
         )
@@ -164,24 +164,37 @@ const finish = (
   // Most requests that complete an upload bring nothing more.
   return Body.isNone(request)
     ? commit
-    : Effect.andThen(storage.append(repository, upload.id, upload.size, Body.stream(request)), commit)
+    : Effect.andThen(storage.append(repository, upload.id, upload.size, bytesOf(request)), commit)
 }
 
-/**
- * What is wrong with the bytes that a request says it brings: that they do not go on where the upload ends, or are not as many.
- * Docker's streamed PATCH says nothing of them.
- */
+/** The first and the last of the bytes that a request says it brings. Docker's streamed PATCH says nothing of them. */
+const rangeOf = ({ headers }: HttpServerRequest.HttpServerRequest): readonly [number, number] | undefined => {
+  const header = headers["content-range"]
+  if (header === undefined) return undefined
+  const [, start, end] = /^(?:bytes[ =])?(\d{1,16})-(\d{1,16})(?:\/.*)?$/.exec(header) ?? []
+  return [Number(start), Number(end)]
+}
+
+/** How many bytes a request says it brings, by the length of its body or by their range. */
+const lengthOf = (request: HttpServerRequest.HttpServerRequest): number | undefined => {
+  const range = rangeOf(request)
+  return Body.lengthOf(request) ?? (range && range[1] - range[0] + 1)
+}
+
+const bytesOf = (request: HttpServerRequest.HttpServerRequest) => Body.stream(request, lengthOf(request))
+
+/** What is wrong with that: that they do not go on where the upload ends, or that it says two numbers of them. */
 const misplaced = (
   request: HttpServerRequest.HttpServerRequest,
   repository: string,
   upload: Upload
 ): Reply.Reply | undefined => {
-  const header = request.headers["content-range"]
-  if (header === undefined) return undefined
-  const [, start, end] = /^(?:bytes[ =])?(\d{1,16})-(\d{1,16})(?:\/.*)?$/.exec(header) ?? []
-  if (start === undefined || Number(start) !== upload.size) return outOfOrder(repository, upload)
+  const range = rangeOf(request)
+  if (range === undefined) return undefined
+  const [start, end] = range
+  if (start !== upload.size) return outOfOrder(repository, upload)
   const length = Body.lengthOf(request)
-  return length === undefined || Number(end) - Number(start) + 1 === length
+  return length === undefined || end - start + 1 === length
     ? undefined
     : Reply.failure(400, "SIZE_INVALID", `the body has ${length} bytes, which is not what its range says`)
 }

@@ -1,10 +1,14 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import * as DiskStorage from "../../src/DiskStorage.ts"
 import * as MemoryStorage from "../../src/MemoryStorage.ts"
+import { folder } from "../disk.ts"
 import { digestOf, encode, having, openUpload, pushBlob, send } from "../registry.ts"
 
 const text = "hello world"
@@ -112,6 +116,55 @@ describe("uploads", () => {
         send("PUT", `${location}?digest=${digest}`, { body: encode("world"), headers: { "content-range": range } })
       assert.strictEqual((yield* final("6-11")).status, 400)
       assert.strictEqual((yield* final("bytes 6-10/11")).status, 201)
+    }).pipe(Effect.provide(MemoryStorage.layer)))
+
+  const disk = Layer.unwrap(Effect.map(folder, (path) => DiskStorage.layer(path, { durable: false }))).pipe(
+    Layer.provide(NodeServices.layer),
+    Layer.orDie
+  )
+  for (const [name, layer] of [["memory", MemoryStorage.layer], ["a folder", disk]] as const) {
+    it.effect(`refuses a stream that is not as long as its range says, and goes on after that, in ${name}`, () =>
+      Effect.gen(function*() {
+        // What had arrived of its range is kept, as of a body that breaks off.
+        const ranges = [["3-99", "0-10"], ["3-11", "0-10"], ["3-9", "0-8"], ["3-7", "0-5"], ["3-3", "0-2"], [
+          "3-2",
+          "0-2"
+        ]]
+        for (const [method, query] of [["PATCH", ""], ["PUT", `?digest=${digest}`]] as const) {
+          for (const [range, kept] of [...ranges, ["3-10", undefined]]) {
+            const location = yield* openUpload("a")
+            yield* patch(location, "hel", "0-2")
+            const answer = yield* send(method, location + query, {
+              body: Stream.fromIterable(["lo ", "wor", "ld"].map(encode), { chunkSize: 1 }),
+              headers: { "content-range": range!, "transfer-encoding": "chunked" }
+            })
+            if (kept === undefined) {
+              assert.strictEqual(answer.status, method === "PUT" ? 201 : 202)
+              continue
+            }
+            assert.deepStrictEqual([answer.status, answer.codes], [400, ["BLOB_UPLOAD_INVALID"]], `${method} ${range}`)
+            assert.strictEqual((yield* send("GET", location)).headers["range"], kept)
+            const put = yield* send("PUT", `${location}?digest=${digest}`, {
+              body: encode(text.slice(Number(kept.slice(2)) + 1))
+            })
+            assert.strictEqual(put.status, 201)
+          }
+        }
+      }).pipe(Effect.provide(layer)))
+  }
+
+  it.effect("waits no longer than it should for the end of a stream that is as long as its range says", () =>
+    Effect.gen(function*() {
+      const location = yield* openUpload("a")
+      const patching = yield* Effect.forkChild(
+        send("PATCH", location, {
+          body: Stream.concat(Stream.make(encode("hello")), Stream.never),
+          headers: { "content-range": "0-4", "transfer-encoding": "chunked" }
+        }),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(patching)).status, 408)
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
   it.effect("SRV-23: takes a stream without a range, and another after it", () =>
