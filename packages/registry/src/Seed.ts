@@ -47,7 +47,7 @@ export const put = Effect.fnUntraced(function*(
   const send = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
     const reply = yield* RegistryServer.app.pipe(
       Effect.provideService(Storage, storage),
-      Effect.provideService(Settings.Settings, { ...Settings.defaults, sparse: true, manifestLimit: Infinity }),
+      Effect.provideService(Settings.Settings, { ...Settings.defaults, incomplete: true, manifestLimit: Infinity }),
       Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request))
     )
     if (reply.status !== 201) {

@@ -32,11 +32,17 @@ export interface Settings {
    */
   readonly referrers: boolean
   /**
-   * Takes a manifest though the repository lacks what it names.
+   * Takes an index though the repository lacks what it names, as of platforms that nobody needs there.
    *
    * @default false
    */
   readonly sparse: boolean
+  /**
+   * Takes any manifest though the repository lacks what it names, config and layers among it.
+   *
+   * @default false
+   */
+  readonly incomplete: boolean
   /**
    * The largest manifest, in bytes. The specification asks for at least 4 MiB.
    *
@@ -92,6 +98,7 @@ export const defaults: Settings = {
   deletes: true,
   referrers: true,
   sparse: false,
+  incomplete: false,
   manifestLimit: 4 * 1024 * 1024,
   pageSize: 1000,
   chunkMinLength: 0,

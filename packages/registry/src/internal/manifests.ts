@@ -66,7 +66,7 @@ const put = Effect.fnUntraced(function*(
   query: URLSearchParams
 ): Effect.fn.Return<Reply.Reply, StorageError, Storage> {
   const storage = yield* Storage
-  const { manifestLimit: limit, referrers, sparse } = yield* Settings
+  const { incomplete, manifestLimit: limit, referrers, sparse } = yield* Settings
   const body = yield* Effect.result(Bytes.collect({ location: repository, limit })(Body.stream(request)))
   if (Result.isFailure(body)) {
     return body.failure._tag === "ContentError"
@@ -86,7 +86,8 @@ const put = Effect.fnUntraced(function*(
   const parsed = Document.parse(bytes, request.headers["content-type"])
   if (Result.isFailure(parsed)) return Reply.failure(400, "MANIFEST_INVALID", parsed.failure.message)
   const document = parsed.success
-  const missing = sparse ? undefined : yield* firstMissing(repository, document)
+  const mayLack = incomplete || (sparse && document._tag === "ImageIndex")
+  const missing = mayLack ? undefined : yield* firstMissing(repository, document)
   if (missing !== undefined) {
     return Reply.failure(404, "MANIFEST_BLOB_UNKNOWN", `${missing.digest} is not in this repository`)
   }

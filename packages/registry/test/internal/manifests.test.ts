@@ -154,10 +154,18 @@ describe("manifests", () => {
       assert.strictEqual((yield* put("/v2/a/manifests/2", members, MediaType.ociIndex)).status, 201)
     }).pipe(Effect.provide(MemoryStorage.layer)))
 
+  it.effect("SRV-12: takes an index without its manifests where that is set, and an image without its blobs all the same not", () =>
+    Effect.gen(function*() {
+      const absent = Registry.index([descriptor("absent", MediaType.ociManifest)])
+      assert.strictEqual((yield* put("/v2/a/manifests/1", absent, MediaType.ociIndex)).status, 201)
+      const answer = yield* put("/v2/a/manifests/2", Registry.manifest())
+      assert.deepStrictEqual([answer.status, answer.codes], [404, ["MANIFEST_BLOB_UNKNOWN"]])
+    }).pipe(having({ sparse: true }), Effect.provide(MemoryStorage.layer)))
+
   it.effect("SRV-12: takes anything where that is set", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* put("/v2/a/manifests/1", Registry.manifest())).status, 201)
-    }).pipe(having({ sparse: true }), Effect.provide(MemoryStorage.layer)))
+    }).pipe(having({ incomplete: true }), Effect.provide(MemoryStorage.layer)))
 
   it.effect("SRV-11, SRV-33: takes a manifest whose subject is absent, and says that it saw the subject", () =>
     Effect.gen(function*() {
