@@ -121,8 +121,8 @@ export const guard = <E, R>(app: App<E, R>, options: Options): Effect.Effect<App
         // Else it could tell right passwords from wrong ones.
         const refused = Foreign.refused(request, yield* Settings)
         if (refused !== undefined) return refused
-        const { path, query, route } = Route.target(request.url)
-        if (options.scheme === "bearer" && path === "/token") {
+        const { query, route } = Route.target(request.url)
+        if (options.scheme === "bearer" && route._tag === "Token") {
           return yield* TokenEndpoint.handle({ users, allow, anonymous, tokens }, request, query)
         }
         const header = request.headers["authorization"]

@@ -6,6 +6,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Action } from "./Access.ts"
+import { isName } from "./internal/route.ts"
 
 /**
  * Whether a user may do this to a repository; `undefined` is somebody unknown.
@@ -23,10 +24,11 @@ export type Policy = (user: string | undefined, repository: string, action: Acti
  */
 export class PolicyError extends Schema.Error<PolicyError>("@effect-oci/registry/Policy/PolicyError")({
   _tag: Schema.tag("PolicyError"),
-  input: Schema.String
+  input: Schema.String,
+  detail: Schema.String
 }) {
   override get message(): string {
-    return `Invalid rule ${JSON.stringify(this.input)}: must be user:repositories:actions, as in ann:team/**:pull,push`
+    return `Invalid rule ${JSON.stringify(this.input)}: ${this.detail}`
   }
 }
 
@@ -116,11 +118,14 @@ const isAction = (text: string): text is Action => all.some((action) => action =
  * @since 1.0.0
  */
 export const parse = (input: string): Result.Result<Policy, PolicyError> => {
+  const refused = (detail: string) => Result.fail(new PolicyError({ input, detail }))
   const [name, pattern, actions, ...more] = input.split(":")
   const known = actions?.split(",").filter(isAction)
   if (!pattern || known === undefined || known.length === 0 || more.length > 0 || known.join() !== actions) {
-    return Result.fail(new PolicyError({ input }))
+    return refused("must be user:repositories:actions, as in ann:team/**:pull,push")
   }
+  // A letter fits wherever anything does.
+  if (!isName(pattern.replace(/\*+/g, "a"))) return refused(`no repository can be called ${JSON.stringify(pattern)}`)
   return Result.succeed(
     name === "" ? anybody(pattern, known) : name === "*" ? users(pattern, known) : user(name!, pattern, known)
   )

@@ -107,6 +107,7 @@ const answer = (
       return Effect.succeed(Reply.failure(404, "NAME_INVALID", route.detail))
     case "TooLong":
       return Effect.succeed(Reply.failure(414, "NAME_INVALID", "the path is too long"))
+    case "Token":
     case "Unknown":
       return Effect.succeed(Reply.failure(404, "UNSUPPORTED", "no such endpoint"))
   }

@@ -79,6 +79,19 @@ describe("Policy", () => {
       }
     })
 
+    it("refuses a pattern that is of no name, and no other", () => {
+      for (const pattern of ["[", "Team/*", "team/", "/team", "a//b", "te?m", "team/{a,b}", ".a", "a___*", "**/**/"]) {
+        const parsed = Policy.parse(`ann:${pattern}:pull`)
+        assert.strictEqual(
+          Result.isFailure(parsed) ? parsed.failure.message : "",
+          `Invalid rule "ann:${pattern}:pull": no repository can be called ${JSON.stringify(pattern)}`
+        )
+      }
+      for (const pattern of ["a", "*", "**", "***", "a/*", "**/b*", "*-x/y*", "a.*", "a__*", "*a*b*"]) {
+        assert.isTrue(Result.isSuccess(Policy.parse(`ann:${pattern}:pull`)), pattern)
+      }
+    })
+
     it.prop("never throws", [Schema.String], ([text]) => {
       Result.map(Policy.parse(text), (policy) => policy("ann", text, "pull"))
       Policy.anybody(text)("ann", text, "pull")

@@ -59,6 +59,7 @@ describe("Traffic", () => {
           [401, undefined]
         ])
         assert.strictEqual(entries[0]!.sent, 0)
+        assert.deepStrictEqual(entries.map(({ endpoint }) => endpoint), ["Manifest", "Token", "Token", "Token"])
       }).pipe(Effect.provide(MemoryStorage.layer)))
 
     it.effect("tells of each request what it was, and who asked", () =>

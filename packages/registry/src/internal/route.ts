@@ -7,6 +7,8 @@ import type { Settings } from "../Settings.ts"
 export type Route =
   | { readonly _tag: "Ping" }
   | { readonly _tag: "Catalog" }
+  /** There is one where a guard gives tokens. */
+  | { readonly _tag: "Token" }
   | { readonly _tag: "Uploads"; readonly repository: string }
   | { readonly _tag: "Upload"; readonly repository: string; readonly id: string }
   | { readonly _tag: "Blob"; readonly repository: string; readonly digest: string }
@@ -53,6 +55,7 @@ export const isName = (text: string): boolean =>
 export const parse = (path: string): Route => {
   if (path === "/v2/" || path === "/v2") return { _tag: "Ping" }
   if (path === "/v2/_catalog") return { _tag: "Catalog" }
+  if (path === "/token") return { _tag: "Token" }
   if (path.length > 1024) return { _tag: "TooLong" }
   if (!path.startsWith("/v2/")) return { _tag: "Unknown" }
   // Read from the end: a repository may be called `a/tags`, and a tag `blobs`.

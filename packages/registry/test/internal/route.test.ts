@@ -9,6 +9,7 @@ const table: ReadonlyArray<readonly [path: string, expected: unknown]> = [
   ["/v2/", { _tag: "Ping" }],
   ["/v2", { _tag: "Ping" }],
   ["/v2/_catalog", { _tag: "Catalog" }],
+  ["/token", { _tag: "Token" }],
   ["/v2/a/tags/list", { _tag: "Tags", repository: "a" }],
   ["/v2/a/b/c/tags/list", { _tag: "Tags", repository: "a/b/c" }],
   ["/v2/a/tags/tags/list", { _tag: "Tags", repository: "a/tags" }],
