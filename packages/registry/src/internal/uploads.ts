@@ -16,15 +16,15 @@ import * as Reply from "./reply.ts"
 type Return = Effect.Effect<Reply.Reply, StorageError>
 
 /**
- * What the storage calls the upload that this client knows by an id. By the same id another one knows another upload, of which
- * there is none; so nothing has to be kept of whose it is.
+ * What the storage calls the upload that this client knows by an id: where uploads are somebody's, by the same id another one
+ * knows another upload, of which there is none. So nothing has to be kept of whose it is.
  */
 const nameOf = (id: string): Effect.Effect<string> =>
   Effect.contextWith((context: Context.Context<never>) => {
-    const owned = JSON.stringify([Context.get(context, Owner) ?? null, id])
-    return Effect.succeed(
-      Digest.hex(Hasher.digestOf(Context.get(context, Hasher.Hashing), new TextEncoder().encode(owned)))
-    )
+    const owner = Context.get(context, Owner)
+    if (owner === undefined) return Effect.succeed(id)
+    const owned = new TextEncoder().encode(JSON.stringify([owner, id]))
+    return Effect.succeed(Digest.hex(Hasher.digestOf(Context.get(context, Hasher.Hashing), owned)))
   })
 
 // Relative, so that no Host header finds its way into it.
