@@ -39,6 +39,8 @@ export type Action =
   | { readonly _tag: "Overlong"; readonly by: number }
   | { readonly _tag: "Headers"; readonly headers: Readonly<Record<string, string | undefined | Rewrite>> }
   | { readonly _tag: "Forget"; readonly headers: ReadonlyArray<string> }
+  | { readonly _tag: "Expire" }
+  | { readonly _tag: "Lose" }
   | { readonly _tag: "Latency"; readonly duration: Duration.Duration }
   | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
   | { readonly _tag: "Refuse" }
@@ -192,12 +194,13 @@ export const status = (
   })
 
 /**
- * Answers 404 as a registry does that has lost an upload's session.
+ * Loses an upload's session: the registry cancels it, and knows it no more when it answers this request or any later one.
+ * Requests for anything else are not struck.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const sessionLost: Fault = status(404, { body: JSON.stringify({ errors: [{ code: "BLOB_UPLOAD_UNKNOWN" }] }) })
+export const sessionLost: Fault = new Fault({ _tag: "Lose" })
 
 /**
  * Answers 429, with `Retry-After` in seconds or as a date.
@@ -316,21 +319,22 @@ export const lie = (
   })
 
 /**
- * Answers as if the request had not had these headers: a `range` that is not understood, an `authorization` whose token
- * has expired.
+ * Answers as if the request had not had these headers: a `range` that is not understood, an `authorization` that is lost on
+ * the way. Requests that have none of them are not struck.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const forget = (...headers: ReadonlyArray<string>): Fault => new Fault({ _tag: "Forget", headers })
+export const forget = (...headers: ReadonlyArray<string>): Fault =>
+  new Fault({ _tag: "Forget", headers: headers.map((name) => name.toLowerCase()) })
 
 /**
- * Answers as a registry does whose token has expired.
+ * Answers as if the request's token had expired, whoever may do the same without one. Requests without a token are not struck.
  *
  * @category constructors
  * @since 1.0.0
  */
-export const tokenExpired: Fault = forget("authorization")
+export const tokenExpired: Fault = new Fault({ _tag: "Expire" })
 
 /**
  * Answers later.
@@ -376,6 +380,14 @@ export class Disconnected extends Schema.Error<Disconnected>("@effect-oci/regist
 }
 
 /**
+ * What faults see of a request.
+ *
+ * @category models
+ * @since 1.0.0
+ */
+export type Asked = Pick<HttpServerRequest.HttpServerRequest, "method" | "url" | "headers">
+
+/**
  * Faults that wait for their requests. It is mutable.
  *
  * @category models
@@ -395,10 +407,7 @@ export interface Plan {
    * What goes wrong with a request at this time, in milliseconds, and that it was its turn: the faults injected first come
    * first.
    */
-  readonly next: (
-    request: { readonly method: string; readonly host: string; readonly path: string },
-    now: number
-  ) => Action | undefined
+  readonly next: (request: Asked, now: number) => Action | undefined
 }
 
 interface State {
@@ -416,6 +425,24 @@ interface State {
    */
   until: number | undefined
 }
+
+/** Whether there is anything in a request that it could go wrong with. */
+const concerns = (action: Action, { headers, url }: Asked): boolean => {
+  switch (action._tag) {
+    case "Forget":
+      return action.headers.some((name) => headers[name] !== undefined)
+    case "Expire":
+      return /^bearer /i.test(headers["authorization"] ?? "")
+    case "Lose":
+      return Route.target(url).route._tag === "Upload"
+    default:
+      return true
+  }
+}
+
+const fits = ({ action, host, method, path }: Fault, request: Asked): boolean =>
+  (method === undefined || method === request.method) && Route.pathOf(request.url).includes(path) &&
+  (host === undefined || host === request.headers["host"]) && concerns(action, request)
 
 const isOver = ({ fault, seen, until }: State, now: number): boolean =>
   until === undefined ? seen >= fault.skipped + fault.count : now >= until
@@ -449,13 +476,11 @@ export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
       states = []
       struck = 0
     }),
-    next: ({ host, method, path }, now) => {
+    next: (request, now) => {
       for (const state of states) {
         const { fault } = state
-        const fits = (fault.method === undefined || fault.method === method) && path.includes(fault.path) &&
-          (fault.host === undefined || fault.host === host)
         const isWaiting = states.some((other) => other.fault === fault.previous && !isOver(other, now))
-        if (!fits || isWaiting || isOver(state, now) || !strikes(state, now)) continue
+        if (!fits(fault, request) || isWaiting || isOver(state, now) || !strikes(state, now)) continue
         struck++
         return fault.action
       }
@@ -475,8 +500,6 @@ type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpSer
 export const guard = <E, R>(app: App<E, R>, plan: Plan): App<E | Disconnected, R> =>
   Effect.contextWith((context: Context.Context<HttpServerRequest.HttpServerRequest>) => {
     const request = Context.get(context, HttpServerRequest.HttpServerRequest)
-    const path = Route.pathOf(request.url)
-    const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
-    const action = plan.next({ method: request.method, host: request.headers["host"] ?? "", path }, now)
+    const action = plan.next(request, Context.get(context, Clock.Clock).currentTimeMillisUnsafe())
     return action === undefined ? app : strike(app, action, request, (how) => new Disconnected({ how }))
   })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Stream from "effect/Stream"
@@ -37,8 +38,8 @@ const broken = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>
 
 describe("Fault", () => {
   describe("Plan", () => {
-    const ask = (plan: Fault.Plan, method: string, path: string, host = "r.test", now = 0) =>
-      plan.next({ method, path, host }, now)?._tag
+    const ask = (plan: Fault.Plan, method: string, url: string, host = "r.test", now = 0) =>
+      plan.next({ method, url, headers: Headers.fromInput({ host }) }, now)?._tag
 
     it("strikes by method, path and host, so many times after so many", () => {
       const plan = Fault.plan(Fault.status(503).on("PUT", "/manifests/").at("r.test").skip(1).times(2))
@@ -349,21 +350,75 @@ describe("Fault", () => {
   })
 
   describe("tokenExpired", () => {
-    it.effect("asks for another token", () =>
+    const auth = { scheme: "bearer", users: { ann: "s3cret" }, anonymousPull: ["public/**"] } as const
+
+    it.effect("has a token refused as one that is too old, whoever may read without one", () =>
       Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry
         const client = yield* HttpClient.HttpClient
-        const token = yield* client.get("http://r.test/token?scope=registry:catalog:*", {
+        const scopes = "scope=repository:public/a:pull&scope=repository:a:pull"
+        const token = yield* client.get(`http://r.test/token?${scopes}`, {
           headers: { authorization: `Basic ${btoa("ann:s3cret")}` }
         })
         const headers = { authorization: `Bearer ${Object(yield* token.json).token}` }
+        const ask = Effect.forEach(
+          ["public/a", "a"],
+          (name) =>
+            Effect.map(
+              client.get(`http://r.test/v2/${name}/manifests/1`, { headers }),
+              ({ headers, status }) => [status, headers["www-authenticate"]] as const
+            )
+        )
+        assert.deepStrictEqual((yield* ask).map(([status]) => status), [404, 404])
+        yield* fake.inject(Fault.tokenExpired.times(2))
+        const struck = yield* ask
+        yield* TestClock.adjust("6 minutes")
+        assert.deepStrictEqual(struck, yield* ask)
+        for (const [status, challenge] of struck) {
+          assert.strictEqual(status, 401)
+          assert.include(challenge, `error="invalid_token"`)
+        }
+      }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.test"], auth }))))
+
+    it.effect("strikes nobody who has no token", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const client = yield* HttpClient.HttpClient
         yield* fake.inject(Fault.tokenExpired)
-        const replies = yield* Effect.replicateEffect(client.get("http://r.test/v2/", { headers }), 2)
-        assert.deepStrictEqual(replies.map(({ status }) => status), [401, 200])
-        assert.include(replies[0]!.headers["www-authenticate"], "Bearer")
-      }).pipe(
-        Effect.provide(FakeRegistry.layer({ hosts: ["r.test"], auth: { scheme: "bearer", users: { ann: "s3cret" } } }))
-      ))
+        yield* client.get("http://r.test/v2/public/a/manifests/1")
+        yield* client.get("http://r.test/token", { headers: { authorization: `Basic ${btoa("ann:s3cret")}` } })
+        assert.strictEqual(yield* fake.struck, 0)
+      }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.test"], auth }))))
+  })
+
+  describe("sessionLost", () => {
+    it.effect("loses the session, for all requests to it", () =>
+      Effect.gen(function*() {
+        const fake = yield* FakeRegistry.FakeRegistry
+        const client = yield* HttpClient.HttpClient
+        const opened = Effect.map(post(uploads, ""), ({ headers }) => `http://r.test${headers["location"]}`)
+        const location = yield* opened
+        const other = yield* opened
+        const patch = (to: string) =>
+          client.execute(HttpClientRequest.patch(to).pipe(HttpClientRequest.bodyUint8Array(encode(text))))
+        yield* fake.inject(Fault.sessionLost)
+        for (let i = 0; i < 2; i++) {
+          const answer = yield* patch(location)
+          assert.strictEqual(answer.status, 404)
+          assert.include(yield* answer.text, "BLOB_UPLOAD_UNKNOWN")
+        }
+        assert.strictEqual(yield* statusOf(location), 404)
+        assert.strictEqual((yield* patch(other)).status, 202)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("strikes nothing but sessions", () =>
+      Effect.gen(function*() {
+        yield* broken(Fault.sessionLost)
+        const fake = yield* FakeRegistry.FakeRegistry
+        assert.strictEqual(yield* statusOf(blob), 200)
+        assert.strictEqual((yield* post(uploads, "")).status, 202)
+        assert.strictEqual(yield* fake.struck, 0)
+      }).pipe(Effect.provide(layer)))
   })
 
   describe("bandwidth", () => {
@@ -387,10 +442,13 @@ describe("Fault", () => {
   describe("forget", () => {
     it.effect("answers as if a header had not been sent", () =>
       Effect.gen(function*() {
-        yield* broken(Fault.forget("range").on("GET"))
+        yield* broken(Fault.forget("Range").on("GET"))
         const client = yield* HttpClient.HttpClient
         const statuses = yield* Effect.replicateEffect(client.get(blob, { headers: { range: "bytes=6-" } }), 2)
         assert.deepStrictEqual(statuses.map(({ status }) => status), [200, 206])
+        yield* broken(Fault.forget("Range").on("GET"))
+        yield* get(blob)
+        assert.strictEqual(yield* (yield* FakeRegistry.FakeRegistry).struck, 1)
       }).pipe(Effect.provide(layer)))
   })
 

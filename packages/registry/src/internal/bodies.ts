@@ -2,6 +2,7 @@
  * Bodies that something happens to on their way.
  */
 import * as Effect from "effect/Effect"
+import * as RequestHeaders from "effect/http/Headers"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
@@ -108,3 +109,15 @@ export const cutRequest = (
 ): HttpServerRequest.HttpServerRequest => {
   return withStream(request, first<unknown, unknown>(request.stream, after, then))
 }
+
+const ofBody = ["content-length", "content-range", "content-type", "transfer-encoding"]
+
+/** A request for the same that brings nothing. */
+export const withoutBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  method: string
+): HttpServerRequest.HttpServerRequest =>
+  Object.defineProperties(request.modify({ headers: RequestHeaders.removeMany(request.headers, ofBody) }), {
+    method: { value: method },
+    stream: { value: Stream.empty }
+  })

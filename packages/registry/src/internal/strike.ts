@@ -77,5 +77,11 @@ export const strike = <E, R, Disconnected extends Error>(
       )
     case "Forget":
       return asked(request.modify({ headers: Headers.removeMany(request.headers, action.headers) }))
+    case "Expire":
+      // To a registry, a token that it never gave is one that it knows no more.
+      return asked(request.modify({ headers: Headers.set(request.headers, "authorization", "Bearer expired") }))
+    case "Lose":
+      // As its client might, with the rights that it has.
+      return Effect.andThen(asked(Body.withoutBody(request, "DELETE")), app)
   }
 }

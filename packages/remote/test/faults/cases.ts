@@ -281,16 +281,16 @@ export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
       name: "push: token expired at the upload",
       row: "B09",
       ours: true,
-      target: [upload(Fault.forget("authorization"))],
+      target: [upload(Fault.tokenExpired)],
       down: 2,
       up: 2
     },
-    { name: "push: token expired at the POST", row: "B09", ours: true, target: [open(Fault.forget("authorization"))] },
+    { name: "push: token expired at the POST", row: "B09", ours: true, target: [open(Fault.tokenExpired)] },
     {
       name: "push: token expired at the manifest",
       row: "B09",
       ours: true,
-      target: [put(Fault.forget("authorization"))]
+      target: [put(Fault.tokenExpired)]
     },
     { name: "push: idle connections closed after 1 ms", row: "B25", idle: 1 },
     {
