@@ -59,6 +59,12 @@ const asked = (host: string): string => {
   return Result.isSuccess(registry) ? Registry.apiHost(registry.success) : host
 }
 
+/** A number that says how often. One that says nothing is a defect: a fault would never strike, or for ever. */
+const within = (number: number, most: number): number => {
+  if (number >= 0 && number <= most) return number
+  throw new RangeError(`${number} is no ${most === 1 ? "probability" : "number of requests"}`)
+}
+
 /**
  * One thing that goes wrong, with the requests it strikes. Each method gives a new fault.
  *
@@ -79,12 +85,12 @@ export class Fault {
   readonly path: string
   readonly host: string | undefined
   readonly skipped: number
-  readonly count: number
+  readonly most: number | undefined
   /**
    * How long it strikes, from the first time on, in milliseconds.
    */
   readonly duration: number | undefined
-  readonly chance: { readonly probability: number; readonly seed: string } | undefined
+  readonly chance: { readonly probability: number; readonly seed: string | undefined } | undefined
   /**
    * Another that has to be over first.
    */
@@ -96,10 +102,17 @@ export class Fault {
     this.path = where.path ?? ""
     this.host = where.host
     this.skipped = where.skipped ?? 0
-    this.count = where.count ?? 1
+    this.most = where.most
     this.duration = where.duration
     this.chance = where.chance
     this.previous = where.previous
+  }
+
+  /**
+   * How many it strikes. Unless told one, or all of those that `lasting` or `sometimes` leaves to it.
+   */
+  get count(): number {
+    return this.most ?? (this.duration === undefined && this.chance === undefined ? 1 : Infinity)
   }
 
   /**
@@ -118,13 +131,13 @@ export class Fault {
    * Lets so many of them pass first.
    */
   skip(count: number): Fault {
-    return new Fault(this.action, { ...this, skipped: count })
+    return new Fault(this.action, { ...this, skipped: within(count, Infinity) })
   }
   /**
-   * Strikes so many of them; once unless told.
+   * Strikes so many of them.
    */
   times(count: number): Fault {
-    return new Fault(this.action, { ...this, count })
+    return new Fault(this.action, { ...this, most: within(count, Infinity) })
   }
   /**
    * Strikes all of them.
@@ -133,20 +146,17 @@ export class Fault {
     return this.times(Infinity)
   }
   /**
-   * Strikes all of them for so long, from the first on: a window in which a registry lets nobody in.
+   * Strikes for so long only, from the first on: a window in which a registry lets nobody in.
    */
   lasting(duration: Duration.Input): Fault {
-    return new Fault(this.action, {
-      ...this,
-      count: Infinity,
-      duration: Duration.toMillis(Duration.fromInputUnsafe(duration))
-    })
+    return new Fault(this.action, { ...this, duration: Duration.toMillis(Duration.fromInputUnsafe(duration)) })
   }
   /**
-   * Strikes each of them with this probability, the same ones for the same seed.
+   * Strikes each of them with this probability, from 0 to 1: the same ones for the same seed, which is another for each fault
+   * of a plan unless given.
    */
-  sometimes(probability: number, seed = "0"): Fault {
-    return new Fault(this.action, { ...this, count: Infinity, chance: { probability, seed } })
+  sometimes(probability: number, seed?: string): Fault {
+    return new Fault(this.action, { ...this, chance: { probability: within(probability, 1), seed } })
   }
 }
 
@@ -413,6 +423,10 @@ export interface Plan {
 interface State {
   readonly fault: Fault
   /**
+   * What chance goes by.
+   */
+  readonly seed: string
+  /**
    * How many it let pass or struck.
    */
   seen: number
@@ -423,7 +437,7 @@ interface State {
   /**
    * When it is over.
    */
-  until: number | undefined
+  until: number
 }
 
 /** Whether there is anything in a request that it could go wrong with. */
@@ -445,17 +459,17 @@ const fits = ({ action, host, method, path }: Fault, request: Asked): boolean =>
   (host === undefined || host === request.headers["host"]) && concerns(action, request)
 
 const isOver = ({ fault, seen, until }: State, now: number): boolean =>
-  until === undefined ? seen >= fault.skipped + fault.count : now >= until
+  now >= until || seen >= fault.skipped + fault.count
 
 const strikes = (state: State, now: number): boolean => {
-  const { chance, duration, skipped } = state.fault
+  const { chance, duration = Infinity, skipped } = state.fault
   if (state.seen >= skipped && chance !== undefined) {
-    const drawn = Random.bytes(`${chance.seed}-${state.drawn++}`, 1)[0]!
-    if (drawn >= chance.probability * 256) return false
+    const drawn = new DataView(Random.bytes(`${state.seed}-${state.drawn++}`, 4).buffer).getUint32(0)
+    if (drawn >= chance.probability * 2 ** 32) return false
   }
   state.seen++
   if (state.seen <= skipped) return false
-  if (duration !== undefined) state.until ??= now + duration
+  state.until = Math.min(state.until, now + duration)
   return true
 }
 
@@ -466,12 +480,18 @@ const strikes = (state: State, now: number): boolean => {
  * @since 1.0.0
  */
 export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
-  const waiting = (fault: Fault): State => ({ fault, seen: 0, drawn: 0, until: undefined })
-  let states = initial.map(waiting)
+  let states: Array<State> = []
   let struck = 0
+  const add = (faults: ReadonlyArray<Fault>) => {
+    for (const fault of faults) {
+      const seed = fault.chance?.seed ?? String(states.length)
+      states.push({ fault, seed, seen: 0, drawn: 0, until: Infinity })
+    }
+  }
+  add(initial)
   return {
     struck: Effect.sync(() => struck),
-    inject: (...more) => Effect.sync(() => void states.push(...more.map(waiting))),
+    inject: (...more) => Effect.sync(() => add(more)),
     clear: Effect.sync(() => {
       states = []
       struck = 0

@@ -74,19 +74,61 @@ describe("Fault", () => {
       assert.deepStrictEqual(asked, [none, "Status", "Status", "Status", none, none])
     })
 
+    /** Which of so many requests are struck, one a millisecond. */
+    const run = (fault: Fault.Fault, count = 1000) => {
+      const plan = Fault.plan(fault)
+      return Array.from({ length: count }, (_, now) => ask(plan, "GET", "/", "r.test", now) !== undefined)
+    }
+    const struck = (fault: Fault.Fault, count?: number) => run(fault, count).filter((hit) => hit).length
+
     it("strikes some, by chance, the same for the same seed", () => {
-      const run = (fault: Fault.Fault, count = 1000) => {
-        const plan = Fault.plan(fault)
-        return Array.from({ length: count }, () => ask(plan, "GET", "/") !== undefined)
-      }
-      const struck = (fault: Fault.Fault) => run(fault).filter((hit) => hit).length
       const some = Fault.reset().sometimes(0.25, "a")
       assert.deepStrictEqual(run(some), run(some))
       assert.notDeepEqual(run(some), run(Fault.reset().sometimes(0.25, "b")))
       assert.approximately(struck(some), 250, 60)
       assert.strictEqual(struck(Fault.reset().sometimes(0)), 0)
       assert.strictEqual(struck(Fault.reset().sometimes(1)), 1000)
-      assert.strictEqual(struck(some.times(3)), 3)
+    })
+
+    it("strikes as rarely or often as it is told", () => {
+      assert.approximately(struck(Fault.reset().sometimes(0.001), 20_000), 20, 15)
+      assert.approximately(struck(Fault.reset().sometimes(0.999), 20_000), 19_980, 15)
+    })
+
+    it("throws dice of its own for each fault", () => {
+      const plan = Fault.plan(Fault.reset().on("GET").sometimes(0.5), Fault.reset().on("PUT").sometimes(0.5))
+      const drawn = (method: string) => Array.from({ length: 100 }, () => ask(plan, method, "/"))
+      assert.notDeepEqual(drawn("GET"), drawn("PUT"))
+    })
+
+    it("strikes no more than it is told, within a window and by chance too, in whichever order that is said", () => {
+      const both = (one: (fault: Fault.Fault) => Fault.Fault, other: (fault: Fault.Fault) => Fault.Fault) => [
+        struck(one(other(Fault.reset()))),
+        struck(other(one(Fault.reset())))
+      ]
+      const times = (fault: Fault.Fault) => fault.times(3)
+      const lasting = (fault: Fault.Fault) => fault.lasting("100 millis")
+      const sometimes = (fault: Fault.Fault) => fault.sometimes(0.5, "a")
+      assert.deepStrictEqual(both(times, lasting), [3, 3])
+      assert.deepStrictEqual(both(times, sometimes), [3, 3])
+      assert.deepStrictEqual(struck(lasting(Fault.reset().times(1000))), 100)
+      const [one, other] = both(lasting, sometimes)
+      assert.strictEqual(one, other)
+      assert.approximately(one!, 50, 20)
+    })
+
+    it("takes no number that is none", () => {
+      const fault = Fault.reset()
+      for (
+        const make of [
+          () => fault.times(NaN),
+          () => fault.times(-1),
+          () => fault.skip(NaN),
+          () => fault.sometimes(NaN),
+          () => fault.sometimes(50)
+        ]
+      ) assert.throws(make, RangeError)
+      assert.strictEqual(struck(fault.times(0)), 0)
     })
 
     it("has one wait for the other, whatever they strike", () => {
