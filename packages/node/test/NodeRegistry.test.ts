@@ -282,6 +282,25 @@ describe("NodeRegistry", () => {
       }
     }))
 
+  it.live("lies about the length of what it gives, and goes on", () =>
+    Effect.gen(function*() {
+      const plan = Fault.plan()
+      const host = yield* NodeRegistry.serve({ faults: plan, seed: { "app:1": FakeImage.image() } })
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+      const get = ask(`http://${host}/v2/app/manifests/1`, { agent })
+      const { text } = yield* get
+      const { digest, size } = JSON.parse(text).layers[0]
+      yield* plan.inject(Fault.lie({ length: 5 }).on("GET").times(2))
+      const short = yield* get
+      assert.deepStrictEqual([short.headers["content-length"], short.text], ["5", text.slice(0, 5)])
+      const blob = ask(`http://${host}/v2/app/blobs/${digest}`, { agent })
+      assert.strictEqual((yield* blob).headers["content-length"], "5")
+      assert.strictEqual((yield* blob).headers["content-length"], String(size))
+      yield* plan.inject(Fault.lie({ length: text.length + 1 }))
+      assert.strictEqual((yield* Effect.flip(get)).code, "ECONNRESET")
+      agent.destroy()
+    }))
+
   it.live("has what it is seeded with, behind the link that it is given", () =>
     Effect.gen(function*() {
       const host = yield* NodeRegistry.serve({

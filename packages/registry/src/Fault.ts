@@ -308,7 +308,8 @@ export const headers = (headers: Readonly<Record<string, string | undefined | Re
 
 /**
  * Answers with headers that say something else than the registry would: that the content has another digest or length, that
- * it is another range, that it goes on elsewhere.
+ * it is another range, that it goes on elsewhere. Of a body that is longer than is said nobody sees more, and one that is shorter
+ * breaks off.
  *
  * @category constructors
  * @since 1.0.0

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as FakeRegistry from "../src/FakeRegistry.ts"
@@ -380,6 +381,20 @@ describe("Fault", () => {
         assert.strictEqual((yield* get(blob)).headers["content-length"], "11")
       }).pipe(Effect.provide(layer)))
   })
+
+  it.effect("lies about the length, as much of the body as a wire would show", () =>
+    Effect.gen(function*() {
+      yield* broken(...[5, 0, 20, 11].map((length) => Fault.lie({ length }).on("GET")))
+      const said = ["hello", "", undefined, text]
+      for (const expected of said) {
+        const body = Effect.flatMap(get(blob), (response) => response.text)
+        assert.strictEqual(Option.getOrUndefined(yield* Effect.option(body)), expected)
+      }
+      yield* broken(Fault.lie({ length: 5 }).on("HEAD"))
+      const client = yield* HttpClient.HttpClient
+      const head = yield* client.head(blob)
+      assert.deepStrictEqual([head.headers["content-length"], yield* head.text], ["5", ""])
+    }).pipe(Effect.provide(layer)))
 
   describe("refuse", () => {
     it.effect("lets nobody connect", () =>

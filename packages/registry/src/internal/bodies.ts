@@ -10,11 +10,12 @@ import type { Reply } from "./reply.ts"
 
 type Bytes = Stream.Stream<Uint8Array, unknown>
 
-/** The first bytes of a body, then something else. */
+/** The first bytes of a body, then something else; perhaps another thing where there are not as many. */
 const first = <E, E2>(
   bytes: Stream.Stream<Uint8Array, E>,
   count: number,
-  then: Stream.Stream<Uint8Array, E2>
+  then: Stream.Stream<Uint8Array, E2>,
+  fewer: Stream.Stream<Uint8Array, E2> = then
 ): Stream.Stream<Uint8Array, E | E2> =>
   Stream.suspend(() => {
     let left = count
@@ -27,7 +28,7 @@ const first = <E, E2>(
       Stream.takeUntil(({ full }) => full),
       Stream.map(({ taken }) => taken),
       count === 0 ? Stream.take(0) : (self) => self,
-      Stream.concat(then)
+      Stream.concat(Stream.suspend(() => left > 0 ? fewer : then))
     )
   })
 
@@ -94,7 +95,16 @@ export const trickle = (reply: Reply, after: number, bytesPerSecond: number): Re
 export const overlong = (reply: Reply, by: number): Reply =>
   mapBody(reply, (bytes) => Stream.concat(bytes, Stream.succeed(new Uint8Array(by))), unknownLength)
 
-export const withHeaders = (reply: Reply, headers: Headers): Reply => mapBody(reply, (bytes) => bytes, headers)
+/** With the body that a wire shows of it: no more than the length that is said, and cut off where there is less. */
+export const withHeaders = (reply: Reply, headers: Headers, cut: Error): Reply => {
+  const length = headers["content-length"]
+  return mapBody(
+    reply,
+    (bytes) =>
+      length === undefined ? bytes : first<unknown, Error>(bytes, Number(length), Stream.empty, Stream.fail(cut)),
+    headers
+  )
+}
 
 // All of the request but its body: there is no way to give one another, and each server has its own kind.
 export const withStream = (

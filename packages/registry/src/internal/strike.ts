@@ -72,7 +72,8 @@ export const strike = <E, R, Disconnected extends Error>(
           Record.map(
             action.headers,
             (said, name) => typeof said === "function" ? said(reply.headers[name], request) : said
-          )
+          ),
+          disconnected("closed")
         )
       )
     case "Forget":
