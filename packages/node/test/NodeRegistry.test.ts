@@ -301,6 +301,29 @@ describe("NodeRegistry", () => {
       agent.destroy()
     }))
 
+  it.live("says of a reply that has no body how long it is, whatever happens to it", () =>
+    Effect.gen(function*() {
+      const plan = Fault.plan()
+      const host = yield* NodeRegistry.serve({ faults: plan, link: { bandwidth: 1_000_000 } })
+      const opened = () => ask(`http://${host}${uploads}`, { method: "POST" })
+      const framing = ({ headers }: Reply) => [headers["content-length"], headers["transfer-encoding"]]
+      for (const fault of [Fault.headers({ "x-a": "b" }), Fault.bandwidth(1000), Fault.corrupt()]) {
+        yield* plan.clear
+        assert.deepStrictEqual(framing(yield* opened()), ["0", undefined])
+        yield* plan.inject(fault)
+        assert.deepStrictEqual(framing(yield* opened()), ["0", undefined], fault.action._tag)
+      }
+      const { headers } = yield* opened()
+      yield* plan.inject(Fault.headers({ "x-a": "b" }))
+      const status = yield* ask(`http://${host}${headers.location}`)
+      assert.deepStrictEqual([status.status, status.headers["x-a"], ...framing(status)], [
+        204,
+        "b",
+        undefined,
+        undefined
+      ])
+    }))
+
   it.live("has what it is seeded with, behind the link that it is given", () =>
     Effect.gen(function*() {
       const host = yield* NodeRegistry.serve({

@@ -306,9 +306,14 @@ export const overlong = (by: number): Fault => new Fault({ _tag: "Overlong", by 
 export const headers = (headers: Readonly<Record<string, string | undefined | Rewrite>>): Fault =>
   new Fault({ _tag: "Headers", headers })
 
+const isUpload = ({ url }: HttpServerRequest.HttpServerRequest): boolean => {
+  const { _tag } = Route.target(url).route
+  return _tag === "Uploads" || _tag === "Upload"
+}
+
 /**
  * Answers with headers that say something else than the registry would: that the content has another digest or length, that
- * it is another range, that it goes on elsewhere. Of a body that is longer than is said nobody sees more, and one that is shorter
+ * it is another range or an upload has come to another, that it goes on elsewhere. Of a body that is longer than is said nobody sees more, and one that is shorter
  * breaks off.
  *
  * @category constructors
@@ -325,7 +330,10 @@ export const lie = (
   headers({
     ...(digest === undefined ? {} : { "docker-content-digest": digest }),
     ...(length === undefined ? {} : { "content-length": String(length) }),
-    ...(range === undefined ? {} : { "content-range": range }),
+    ...(range === undefined ? {} : {
+      range: (told, request) => isUpload(request) ? range : told,
+      "content-range": (told, request) => isUpload(request) ? told : range
+    }),
     ...(location === undefined ? {} : { location })
   })
 

@@ -382,6 +382,15 @@ describe("Fault", () => {
       }).pipe(Effect.provide(layer)))
   })
 
+  it.effect("lies about the range that an upload has come to", () =>
+    Effect.gen(function*() {
+      yield* broken(Fault.lie({ range: "0-3" }).on("*", "/uploads/").times(2))
+      const { headers } = yield* post(uploads, "")
+      const asked = yield* get(`http://r.test${headers["location"]}`)
+      assert.deepStrictEqual([headers["range"], asked.headers["range"]], ["0-3", "0-3"])
+      assert.isUndefined(headers["content-range"])
+    }).pipe(Effect.provide(layer)))
+
   it.effect("lies about the length, as much of the body as a wire would show", () =>
     Effect.gen(function*() {
       yield* broken(...[5, 0, 20, 11].map((length) => Fault.lie({ length }).on("GET")))

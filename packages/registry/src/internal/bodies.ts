@@ -34,6 +34,10 @@ const first = <E, E2>(
 
 type Headers = Readonly<Record<string, string | undefined>>
 
+/** What is said of a body that is not there: some replies say nothing of a length, or that of another one. */
+const emptyLength = ({ body, status }: Reply): Headers =>
+  body._tag === "Empty" && status !== 204 && status !== 304 ? { "content-length": "0" } : {}
+
 export const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, changed: Headers = {}): Reply => {
   const { body } = reply
   const bytes: Bytes = body._tag === "Stream"
@@ -41,7 +45,7 @@ export const mapBody = (reply: Reply, change: (bytes: Bytes) => Bytes, changed: 
     : body._tag === "Uint8Array"
     ? Stream.succeed(body.body)
     : Stream.empty
-  const { "content-length": length, ...headers } = { ...reply.headers, ...changed }
+  const { "content-length": length, ...headers } = { ...emptyLength(reply), ...reply.headers, ...changed }
   const kept = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return HttpServerResponse.stream(change(bytes), {
     status: reply.status,
