@@ -156,12 +156,12 @@ const ask = (url: string, options: https.RequestOptions & { readonly body?: Uint
 /** A connection on which something was said, and what was answered until now. */
 const say = (host: string, text: string) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly socket: net.Socket; heard: string; closed: boolean }>((resume) => {
+    Effect.callback<{ readonly socket: net.Socket; heard: string; closed: boolean; reset: boolean }>((resume) => {
       const [name, port] = host.split(":")
       const socket = net.connect(Number(port), name!)
-      const talk = { socket, heard: "", closed: false }
+      const talk = { socket, heard: "", closed: false, reset: false }
       socket.on("data", (chunk) => talk.heard += chunk)
-      socket.on("error", () => {})
+      socket.on("error", (error: NodeJS.ErrnoException) => talk.reset = error.code === "ECONNRESET")
       socket.on("close", () => talk.closed = true)
       socket.on("connect", () => socket.write(text, () => resume(Effect.succeed(talk))))
     }),
@@ -279,6 +279,18 @@ describe("NodeRegistry", () => {
         for (let i = 0; i < 4; i++) assert.strictEqual((yield* Effect.flip(get)).code, "ECONNRESET")
         assert.strictEqual((yield* get).text, "z}")
         assert.strictEqual((yield* get).text, "{}")
+      }
+    }))
+
+  it.live("resets a connection or closes it, as a fault says", () =>
+    Effect.gen(function*() {
+      const host = yield* NodeRegistry.serve({
+        faults: [Fault.truncate(1), Fault.truncate(1, { end: "reset" }), Fault.reset(), Fault.lostReply, Fault.refuse]
+      })
+      for (const reset of [false, true, true, true, true]) {
+        const talk = yield* say(host, `GET /v2/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+        yield* Wire.until(() => talk.closed)
+        assert.strictEqual(talk.reset, reset)
       }
     }))
 
