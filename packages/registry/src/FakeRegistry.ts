@@ -26,6 +26,7 @@ import * as RegistryServer from "./RegistryServer.ts"
 import * as Seed from "./Seed.ts"
 import * as Settings from "./Settings.ts"
 import { Storage, type Stored } from "./Storage.ts"
+import * as Traffic from "./Traffic.ts"
 
 /**
  * One registry and what is particular to it.
@@ -89,6 +90,14 @@ export interface Options {
  * @since 1.0.0
  */
 export interface Made {
+  /**
+   * When it was made, in milliseconds since 1970.
+   */
+  readonly at: number
+  /**
+   * Whether it would have gone in clear text or over TLS.
+   */
+  readonly protocol: "http" | "https"
   readonly method: string
   readonly host: string
   readonly path: string
@@ -101,6 +110,14 @@ export interface Made {
    * Nothing as long as there is no reply, and where the connection was cut.
    */
   readonly status: number | undefined
+  /**
+   * Who asked, if the registry knows.
+   */
+  readonly user: string | undefined
+  /**
+   * The bytes of its body that were read.
+   */
+  readonly received: number
 }
 
 /**
@@ -156,7 +173,8 @@ const untagged = { defaultTag: "" }
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const plan = Fault.plan(...options.faults ?? [])
-  const requests: Array<{ -readonly [K in keyof Made]: Made[K] }> = []
+  type Making = { -readonly [K in keyof Made]: Made[K] }
+  const requests: Array<Making> = []
   const registries = new Map<string, { readonly app: InProcess.App; readonly storage: Storage["Service"] }>()
 
   const open = Effect.forEach(options.hosts, (given) =>
@@ -173,20 +191,29 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }), { discard: true })
 
   const client = HttpClient.make((request, url) =>
-    Effect.suspend(() => {
+    Effect.clockWith((clock) => {
       const registry = registries.get(url.host)
       if (registry === undefined) return InProcess.unknownHost(request, url)
       const { host, pathname: path, search: query } = url
-      const made = {
+      const made: Making = {
+        at: clock.currentTimeMillisUnsafe(),
+        protocol: InProcess.protocolOf(url),
         method: request.method,
         host,
         path,
         query: Redact.query(query),
         headers: Redact.headersOf(request.headers),
-        status: undefined
+        status: undefined,
+        user: undefined,
+        received: 0
       }
       requests.push(made)
+      const watch: Traffic.Watch = {
+        asks: (user) => void (made.user = user),
+        receives: (size) => void (made.received += size)
+      }
       return InProcess.run(registry.app, request, url).pipe(
+        Effect.provideService(Traffic.Watching, watch),
         Effect.tap(({ status }) => Effect.sync(() => Object.assign(made, { status })))
       )
     })

@@ -167,12 +167,16 @@ describe("FakeRegistry", () => {
           return { ...made, headers: { authorization, cookie, accept } }
         })
         assert.deepStrictEqual(requests, [{
+          at: 0,
+          protocol: "https",
           method: "GET",
           host: "ghcr.io",
           path: "/v2/app/tags/list",
           query: "?n=5",
           headers: { authorization: "Bearer <redacted>", cookie: "<redacted>", accept: "application/json" },
-          status: 404
+          status: 404,
+          user: undefined,
+          received: 0
         }])
       }).pipe(Effect.provide(layer)))
 
@@ -192,6 +196,29 @@ describe("FakeRegistry", () => {
         assert.deepInclude(made!.headers, shown)
         for (const name of secrets) assert.strictEqual(made!.headers[name], "<redacted>")
       }).pipe(Effect.provide(layer)))
+
+    it.effect("tells when it was made and by whom, over which protocol, and how much it brought", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const push = (protocol: string, body: string) =>
+          execute(
+            HttpClientRequest.post(`${protocol}://r.test/v2/a/blobs/uploads/?digest=${digestOf(body)}`, {
+              headers: { authorization: `Basic ${btoa("ann:s3cret")}` }
+            }).pipe(HttpClientRequest.bodyStream(Stream.make(encode(body))))
+          )
+        yield* fake.inject(Fault.reset(2).skip(1))
+        yield* push("https", "hello")
+        yield* TestClock.adjust("1 minute")
+        yield* Effect.flip(push("http", "hello"))
+        assert.deepStrictEqual(
+          (yield* fake.requests).map((
+            { at, protocol, received, status, user }
+          ) => [at, protocol, user, received, status]),
+          [[0, "https", "ann", 5, 201], [60_000, "http", "ann", 2, undefined]]
+        )
+      }).pipe(
+        Effect.provide(FakeRegistry.layer({ hosts: ["r.test"], auth: { scheme: "basic", users: { ann: "s3cret" } } }))
+      ))
 
     it.effect("tells of a request that had no reply", () =>
       Effect.gen(function*() {

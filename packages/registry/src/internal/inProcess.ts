@@ -22,6 +22,8 @@ const systemError = (code: string, message: string) => Object.assign(new Error(m
 export const unknownHost = (request: HttpClientRequest.HttpClientRequest, url: URL) =>
   failed(request, systemError("ENOTFOUND", `getaddrinfo ENOTFOUND ${url.hostname}`))
 
+export const protocolOf = (url: URL): "http" | "https" => url.protocol === "https:" ? "https" : "http"
+
 export const run = (
   app: App,
   request: HttpClientRequest.HttpClientRequest,
@@ -46,7 +48,7 @@ export const run = (
         incoming.modify({
           url: url.pathname + url.search,
           headers: { ...incoming.headers, host: url.host },
-          protocol: url.protocol === "https:" ? "https" : "http"
+          protocol: protocolOf(url)
         })
       ),
       Effect.matchEffect({
