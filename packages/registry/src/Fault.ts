@@ -116,7 +116,8 @@ export class Fault {
   }
 
   /**
-   * Strikes requests of this method, `*` for any, whose path has the fragment in it.
+   * Strikes requests of this method, `*` for any, whose path and query have the fragment in them, such as `/manifests/` or
+   * `?mount=`.
    */
   on(method: string, path = ""): Fault {
     return new Fault(this.action, { ...this, method: method === "*" ? undefined : method.toUpperCase(), path })
@@ -464,7 +465,7 @@ const concerns = (action: Action, { headers, url }: Asked): boolean => {
 }
 
 const fits = ({ action, host, method, path }: Fault, request: Asked): boolean =>
-  (method === undefined || method === request.method) && Route.pathOf(request.url).includes(path) &&
+  (method === undefined || method === request.method) && request.url.includes(path) &&
   (host === undefined || host === request.headers["host"]) && concerns(action, request)
 
 const isOver = ({ fault, seen, until }: State, now: number): boolean =>

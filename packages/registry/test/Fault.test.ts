@@ -54,6 +54,13 @@ describe("Fault", () => {
       assert.deepStrictEqual(asked, [none, none, none, none, "Status", "Status", none, none])
     })
 
+    it("strikes by the query as well", () => {
+      const plan = Fault.plan(Fault.status(503).on("POST", "/uploads/?mount="))
+      const asked = ["", "?digest=sha256:a", "?mount=sha256:a&from=b"]
+        .map((query) => ask(plan, "POST", `/v2/a/blobs/uploads/${query}`))
+      assert.deepStrictEqual(asked, [undefined, undefined, "Status"])
+    })
+
     it("strikes by whatever name a host has, and methods however they are spelled", () => {
       const strikes = (named: string, host: string) =>
         ask(Fault.plan(Fault.refuse.on("put").at(named)), "PUT", "/v2/a/manifests/1", host) === "Refuse"
