@@ -52,7 +52,7 @@ export interface Host {
  */
 export interface Options {
   /**
-   * The registries there are, such as `ghcr.io`. Each has a storage of its own; any other host is unknown.
+   * The registries there are, such as `ghcr.io`, each of them once. Each has a storage of its own; any other host is unknown.
    */
   readonly hosts: ReadonlyArray<string | Host>
   /**
@@ -156,7 +156,7 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
    */
   readonly requests: Effect.Effect<ReadonlyArray<Made>>
   /**
-   * Orders faults, after those that are still to come.
+   * Orders faults, after those that are still to come. One at a host that is not there is a defect.
    */
   readonly inject: (...faults: ReadonlyArray<Fault.Fault>) => Effect.Effect<void>
   /**
@@ -171,15 +171,24 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
 
 const untagged = { defaultTag: "" }
 
-const make = Effect.fnUntraced(function*(options: Options) {
-  const plan = Fault.plan(...options.faults ?? [])
-  type Making = { -readonly [K in keyof Made]: Made[K] }
-  const requests: Array<Making> = []
-  const registries = new Map<string, { readonly app: InProcess.App; readonly storage: Storage["Service"] }>()
+type Making = { -readonly [K in keyof Made]: Made[K] }
 
-  const open = Effect.forEach(options.hosts, (given) =>
-    Effect.gen(function*() {
+interface Opened {
+  readonly app: InProcess.App
+  readonly storage: Storage["Service"]
+}
+
+const make = Effect.fnUntraced(function*(options: Options) {
+  const plan = Fault.plan()
+  const requests: Array<Making> = []
+  let registries: ReadonlyMap<string, Opened> = new Map()
+
+  const open = Effect.gen(function*() {
+    const opened = new Map<string, Opened>()
+    for (const given of options.hosts) {
       const host: Host = typeof given === "string" ? { name: given } : given
+      const name = Registry.apiHost(Registry.parseUnsafe(host.name))
+      if (opened.has(name)) return yield* Effect.die(new Error(`there are two registries ${host.name} among the hosts`))
       const auth = host.auth ?? options.auth
       const storage = yield* options.storage ?? MemoryStorage.make
       const settings = { ...Settings.defaults, ...options.settings, ...host.settings }
@@ -187,8 +196,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const guarded = auth === undefined ? served : yield* Auth.guard(served, auth)
       const linked = yield* Link.guard(Fault.guard(guarded, plan), host.link ?? options.link ?? {})
       const app = Effect.provideService(linked, Settings.Settings, settings)
-      registries.set(Registry.apiHost(Registry.parseUnsafe(host.name)), { app, storage })
-    }), { discard: true })
+      opened.set(name, { app, storage })
+    }
+    registries = opened
+  })
 
   const client = HttpClient.make((request, url) =>
     Effect.clockWith((clock) => {
@@ -219,13 +230,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
     })
   )
 
-  const storageOf = (repository: Repository.Repository): Effect.Effect<Storage["Service"]> =>
+  const registryOf = (host: string): Effect.Effect<Opened> =>
     Effect.suspend(() => {
-      const found = registries.get(Registry.apiHost(repository.registry))
+      const found = registries.get(host)
       return found === undefined
-        ? Effect.die(new Error(`there is no registry ${repository.registry.name} among the hosts`))
-        : Effect.succeed(found.storage)
+        ? Effect.die(new Error(`there is no registry ${host} among the hosts`))
+        : Effect.succeed(found)
     })
+
+  const storageOf = ({ registry }: Repository.Repository) =>
+    Effect.map(registryOf(Registry.apiHost(registry)), ({ storage }) => storage)
 
   const within = <A>(
     name: string,
@@ -240,10 +254,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const { digest, repository, tag } = Reference.parseUnsafe(text, untagged)
     return yield* Seed.put(yield* storageOf(repository), { repository: repository.path, tag, digest }, content)
   })
-  const start = Effect.andThen(
-    open,
-    Effect.forEach(Object.entries(options.seed ?? {}), ([text, content]) => seed(text, content), { discard: true })
-  )
+  const inject = Effect.fnUntraced(function*(...faults: ReadonlyArray<Fault.Fault>) {
+    for (const { host } of faults) if (host !== undefined) yield* registryOf(host)
+    yield* plan.inject(...faults)
+  })
+  const start = Effect.gen(function*() {
+    yield* open
+    yield* inject(...options.faults ?? [])
+    for (const [text, content] of Object.entries(options.seed ?? {})) yield* seed(text, content)
+  })
   yield* start
 
   return Context.make(HttpClient.HttpClient, client).pipe(Context.add(FakeRegistry, {
@@ -275,12 +294,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
               )))
       }),
     requests: Effect.sync(() => requests.map((made) => ({ ...made }))),
-    inject: plan.inject,
+    inject,
     struck: plan.struck,
     reset: Effect.gen(function*() {
       requests.length = 0
       yield* plan.clear
-      yield* plan.inject(...options.faults ?? [])
       yield* start
     })
   }))

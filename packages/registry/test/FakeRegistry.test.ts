@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -80,6 +81,17 @@ describe("FakeRegistry", () => {
       hosts: ["ghcr.io", "docker.io"],
       seed: { "ghcr.io/acme/app:1": FakeImage.index(), "busybox:latest": FakeImage.image() }
     }))))
+
+  const defectOf = <A, R>(effect: Effect.Effect<A, never, R>) =>
+    Effect.map(Effect.exit(effect), (exit) => Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "none")
+  const opened = (options: FakeRegistry.Options) => Effect.scoped(Layer.build(FakeRegistry.layer(options)))
+
+  it.effect("has no host twice, by whatever name", () =>
+    Effect.gen(function*() {
+      for (const twice of [["ghcr.io", { name: "ghcr.io", settings: {} }], ["docker.io", "registry-1.docker.io"]]) {
+        assert.include(yield* defectOf(opened({ hosts: ["r.test", ...twice] })), "there are two registries")
+      }
+    }))
 
   it.effect("is as far away as it is told, by the clock of the test", () =>
     Effect.gen(function*() {
@@ -226,6 +238,17 @@ describe("FakeRegistry", () => {
         yield* fake.inject(Fault.reset())
         yield* Effect.flip(get("https://ghcr.io/v2/"))
         assert.deepStrictEqual((yield* fake.requests).map(({ status }) => status), [undefined])
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("inject", () => {
+    it.effect("dies of a fault at a host that is not there", () =>
+      Effect.gen(function*() {
+        const typo = Fault.status(503).at("gchr.io")
+        const fake = yield* Fake
+        assert.include(yield* defectOf(fake.inject(Fault.status(503).at("docker.io"), typo)), "no registry gchr.io")
+        assert.include(yield* defectOf(opened({ hosts: ["ghcr.io"], faults: [typo] })), "no registry gchr.io")
+        assert.strictEqual((yield* get("https://registry-1.docker.io/v2/")).status, 200)
       }).pipe(Effect.provide(layer)))
   })
 
