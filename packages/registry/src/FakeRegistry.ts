@@ -164,6 +164,10 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
    */
   readonly struck: Effect.Effect<number>
   /**
+   * The faults that have met no request, in the order in which they were ordered.
+   */
+  readonly unmet: Effect.Effect<ReadonlyArray<Fault.Fault>>
+  /**
    * Empties all registries and forgets requests and faults.
    */
   readonly reset: Effect.Effect<void>
@@ -296,6 +300,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     requests: Effect.sync(() => requests.map((made) => ({ ...made }))),
     inject,
     struck: plan.struck,
+    unmet: plan.unmet,
     reset: Effect.gen(function*() {
       requests.length = 0
       yield* plan.clear

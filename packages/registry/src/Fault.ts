@@ -420,9 +420,13 @@ export interface Plan {
    */
   readonly clear: Effect.Effect<void>
   /**
-   * How many requests were struck so far: a test whose fault met nobody shows nothing.
+   * How many requests were struck so far.
    */
   readonly struck: Effect.Effect<number>
+  /**
+   * The faults that have struck no request so far: a test whose fault met nobody shows nothing.
+   */
+  readonly unmet: Effect.Effect<ReadonlyArray<Fault>>
   /**
    * What goes wrong with a request at this time, in milliseconds, and that it was its turn: the faults injected first come
    * first.
@@ -501,6 +505,7 @@ export const plan = (...initial: ReadonlyArray<Fault>): Plan => {
   add(initial)
   return {
     struck: Effect.sync(() => struck),
+    unmet: Effect.sync(() => states.flatMap(({ fault, seen }) => seen <= fault.skipped ? [fault] : [])),
     inject: (...more) => Effect.sync(() => add(more)),
     clear: Effect.sync(() => {
       states = []

@@ -252,6 +252,19 @@ describe("FakeRegistry", () => {
       }).pipe(Effect.provide(layer)))
   })
 
+  describe("unmet", () => {
+    it.effect("tells which faults no request has met", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        const [met, unmet] = [Fault.status(503).at("ghcr.io"), Fault.status(503).on("PUT")]
+        yield* fake.inject(met, unmet)
+        yield* get("https://ghcr.io/v2/")
+        assert.deepStrictEqual(yield* fake.unmet, [unmet])
+        yield* fake.reset
+        assert.deepStrictEqual(yield* fake.unmet, [])
+      }).pipe(Effect.provide(layer)))
+  })
+
   describe("reset", () => {
     it.effect("empties the registries and forgets what was ordered", () =>
       Effect.gen(function*() {

@@ -164,6 +164,20 @@ describe("Fault", () => {
         assert.strictEqual(yield* plan.struck, 0)
       }))
 
+    it.effect("tells which have struck nobody", () =>
+      Effect.gen(function*() {
+        const [busy, later, never] = [
+          Fault.status(503).skip(1),
+          Fault.reset().on("PUT"),
+          Fault.stall().at("other.test")
+        ]
+        const plan = Fault.plan(busy, later, never)
+        ask(plan, "GET", "/")
+        assert.deepStrictEqual(yield* plan.unmet, [busy, later, never])
+        for (const method of ["GET", "PUT"]) ask(plan, method, "/")
+        assert.deepStrictEqual(yield* plan.unmet, [never])
+      }))
+
     it("strikes for ever", () => {
       const plan = Fault.plan(Fault.status(503).on("*").always())
       for (let i = 0; i < 100; i++) assert.strictEqual(ask(plan, "GET", "/"), "Status")
