@@ -55,6 +55,10 @@ export interface Options {
   readonly tls?: SelfSigned.Pair | undefined
   readonly auth?: Auth.Options | undefined
   /**
+   * What keeps everything, to be looked at besides; `dir` and `disk` are of no matter then.
+   */
+  readonly storage?: Storage["Service"] | undefined
+  /**
    * The folder that keeps everything. Without one it is kept in memory, and gone when the registry stops.
    */
   readonly dir?: string | undefined
@@ -164,7 +168,7 @@ const storageOf = ({ dir, disk }: Options) =>
 export const serve = Effect.fn("NodeRegistry.serve")(function*(
   options: Options = {}
 ): Effect.fn.Return<string, ServeError | StorageError, Scope.Scope> {
-  const storage = yield* storageOf(options)
+  const storage = options.storage ?? (yield* storageOf(options))
   yield* Effect.forkScoped(collecting(storage))
   yield* Effect.forEach(Object.entries(options.seed ?? {}), ([text, content]) => {
     const { digest, repository, tag } = Reference.parseUnsafe(`localhost/${text}`, { defaultTag: "" })

@@ -4,6 +4,7 @@ import * as MemoryStore from "@effect-oci/content/MemoryStore"
 import * as FakeImage from "@effect-oci/registry/FakeImage"
 import * as FakeRegistry from "@effect-oci/registry/FakeRegistry"
 import * as Fault from "@effect-oci/registry/Fault"
+import * as MemoryStorage from "@effect-oci/registry/MemoryStorage"
 import type * as Traffic from "@effect-oci/registry/Traffic"
 import { Remote } from "@effect-oci/remote/Remote"
 import * as RemoteLayer from "@effect-oci/remote/Remote"
@@ -334,6 +335,16 @@ describe("NodeRegistry", () => {
         undefined,
         undefined
       ])
+    }))
+
+  it.live("keeps all in the storage that it is given", () =>
+    Effect.gen(function*() {
+      const storage = yield* MemoryStorage.make
+      const host = yield* NodeRegistry.serve({ storage, seed: { "app:1": FakeImage.image() } })
+      const body = json("pushed")
+      yield* ask(`http://${host}${uploads}?digest=${digestOf(body)}`, { method: "POST", body })
+      assert.deepStrictEqual(yield* storage.repositories, ["a", "app"])
+      assert.deepStrictEqual<ReadonlyArray<string>>(yield* storage.blobs("a"), [digestOf(body)])
     }))
 
   it.live("has what it is seeded with, behind the link that it is given", () =>
