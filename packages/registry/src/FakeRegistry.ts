@@ -64,11 +64,12 @@ export interface Options {
    */
   readonly settings?: Partial<Settings.Settings> | undefined
   /**
-   * What each registry keeps its content in: run for each of them, and again by `reset`.
+   * What a registry of this name keeps its content in: asked for each of them, and again by `reset`. One that is not empty, or
+   * that another registry has, is a defect.
    *
    * @default MemoryStorage.make
    */
-  readonly storage?: Effect.Effect<Storage["Service"]> | undefined
+  readonly storage?: ((name: string) => Effect.Effect<Storage["Service"]>) | undefined
   /**
    * How far away the hosts are that have no link of their own, and how wide the way to each of them is.
    */
@@ -136,6 +137,10 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
     content: Content | Effect.Effect<Content>
   ) => Effect.Effect<Descriptor.Descriptor>
   /**
+   * The repositories of a registry, by the names that `tags` takes, in order.
+   */
+  readonly repositories: (registry: string) => Effect.Effect<ReadonlyArray<string>>
+  /**
    * The tags of a repository, in order.
    */
   readonly tags: (repository: string) => Effect.Effect<ReadonlyArray<string>>
@@ -168,7 +173,7 @@ export class FakeRegistry extends Context.Service<FakeRegistry, {
    */
   readonly unmet: Effect.Effect<ReadonlyArray<Fault.Fault>>
   /**
-   * Empties all registries and forgets requests and faults.
+   * Starts all registries anew, as they were at first, and forgets requests and faults.
    */
   readonly reset: Effect.Effect<void>
 }>()("@effect-oci/registry/FakeRegistry") {}
@@ -194,7 +199,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const name = Registry.apiHost(Registry.parseUnsafe(host.name))
       if (opened.has(name)) return yield* Effect.die(new Error(`there are two registries ${host.name} among the hosts`))
       const auth = host.auth ?? options.auth
-      const storage = yield* options.storage ?? MemoryStorage.make
+      const storage = yield* options.storage?.(host.name) ?? MemoryStorage.make
+      const isShared = [...opened.values()].some((other) => other.storage === storage)
+      if (isShared || (yield* Effect.orDie(storage.repositories)).length > 0) {
+        return yield* Effect.die(new Error(`the storage of ${host.name} is not empty, or not its own`))
+      }
       const settings = { ...Settings.defaults, ...options.settings, ...host.settings }
       const served = Effect.provideService(RegistryServer.app, Storage, storage)
       const guarded = auth === undefined ? served : yield* Auth.guard(served, auth)
@@ -271,6 +280,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Context.make(HttpClient.HttpClient, client).pipe(Context.add(FakeRegistry, {
     seed,
+    repositories: (text) =>
+      Effect.gen(function*() {
+        const registry = Registry.parseUnsafe(text)
+        const { storage } = yield* registryOf(Registry.apiHost(registry))
+        return (yield* Effect.orDie(storage.repositories)).map((path) => `${registry.name}/${path}`)
+      }),
     tags: (name) =>
       within(
         name,

@@ -44,14 +44,17 @@ describe("FakeRegistry", () => {
       const fs = yield* FileSystem.FileSystem
       const path = yield* folder
       const context = yield* Effect.context<NodeServices.NodeServices>()
-      const storage = DiskStorage.make(path).pipe(Effect.provideContext(context), Effect.orDie)
+      const storage = (name: string) =>
+        DiskStorage.make(`${path}/${name}`).pipe(Effect.provideContext(context), Effect.orDie)
       yield* Effect.gen(function*() {
         const fake = yield* FakeRegistry.FakeRegistry
         const root = yield* fake.seed("r.example/app:1", FakeImage.image({ layers: 2 }))
         assert.deepStrictEqual(yield* fake.tags("r.example/app"), ["1"])
         assert.strictEqual(Option.getOrThrow(yield* fake.manifest("r.example/app:1")).digest, root.digest)
         assert.strictEqual((yield* fake.blobs("r.example/app")).length, 3)
-        assert.strictEqual((yield* fs.readDirectory(`${path}/blobs/sha256`)).length, 3)
+        assert.strictEqual((yield* fs.readDirectory(`${path}/r.example/blobs/sha256`)).length, 3)
+        // What is in a folder is there again.
+        assert.strictEqual((yield* Effect.exit(fake.reset))._tag, "Failure")
       }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["r.example"], storage })))
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -12,6 +12,7 @@ import { TestClock } from "effect/testing"
 import * as FakeImage from "../src/FakeImage.ts"
 import * as FakeRegistry from "../src/FakeRegistry.ts"
 import * as Fault from "../src/Fault.ts"
+import * as MemoryStorage from "../src/MemoryStorage.ts"
 import { digestOf, encode } from "./registry.ts"
 
 const { FakeRegistry: Fake } = FakeRegistry
@@ -239,6 +240,52 @@ describe("FakeRegistry", () => {
         yield* Effect.flip(get("https://ghcr.io/v2/"))
         assert.deepStrictEqual((yield* fake.requests).map(({ status }) => status), [undefined])
       }).pipe(Effect.provide(layer)))
+  })
+
+  describe("repositories", () => {
+    it.effect("are those of one registry, by their names", () =>
+      Effect.gen(function*() {
+        const fake = yield* Fake
+        for (const name of ["docker.io/app", "docker.io/acme/app", "ghcr.io/b", "localhost:5000/c"]) {
+          yield* fake.seed(`${name}:1`, FakeImage.image())
+        }
+        assert.deepStrictEqual(yield* fake.repositories("ghcr.io"), ["ghcr.io/b"])
+        assert.deepStrictEqual(yield* fake.repositories("localhost:5000"), ["localhost:5000/c"])
+        const all = yield* fake.repositories("docker.io")
+        assert.deepStrictEqual(all, ["docker.io/acme/app", "docker.io/library/app"])
+        assert.deepStrictEqual(yield* Effect.forEach(all, fake.tags), [["1"], ["1"]])
+        assert.include(yield* defectOf(fake.repositories("quay.io")), "no registry quay.io")
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("storage", () => {
+    it.effect("is asked for by name, and again for a reset", () =>
+      Effect.gen(function*() {
+        const asked: Array<string> = []
+        const storage = (name: string) => {
+          asked.push(name)
+          return MemoryStorage.make
+        }
+        yield* Effect.gen(function*() {
+          const fake = yield* Fake
+          yield* fake.seed("ghcr.io/app:1", FakeImage.image())
+          yield* fake.reset
+          assert.deepStrictEqual(yield* fake.repositories("ghcr.io"), [])
+        }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["ghcr.io", "docker.io"], storage })))
+        assert.deepStrictEqual(asked, ["ghcr.io", "docker.io", "ghcr.io", "docker.io"])
+      }))
+
+    it.effect("is no other registry's, and empty", () =>
+      Effect.gen(function*() {
+        const kept = yield* MemoryStorage.make
+        const storage = () => Effect.succeed(kept)
+        assert.include(yield* defectOf(opened({ hosts: ["ghcr.io", "docker.io"], storage })), "storage of docker.io")
+        yield* Effect.gen(function*() {
+          const fake = yield* Fake
+          yield* fake.seed("ghcr.io/app:1", FakeImage.image())
+          assert.include(yield* defectOf(fake.reset), "storage of ghcr.io is not empty")
+        }).pipe(Effect.provide(FakeRegistry.layer({ hosts: ["ghcr.io"], storage })))
+      }))
   })
 
   describe("inject", () => {
