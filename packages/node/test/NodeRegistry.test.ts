@@ -283,6 +283,24 @@ describe("NodeRegistry", () => {
       }
     }))
 
+  it.live("loses a session, and refuses a token as one that has expired", () =>
+    Effect.gen(function*() {
+      const lost = yield* NodeRegistry.serve({ faults: [Fault.sessionLost.on("PATCH")] })
+      const location = yield* openUpload(lost)
+      for (let i = 0; i < 2; i++) {
+        const answer = yield* ask(`http://${lost}${location}`, { method: "PATCH", body: json("chunk") })
+        assert.strictEqual(answer.status, 404)
+        assert.include(answer.text, "BLOB_UPLOAD_UNKNOWN")
+      }
+      const host = yield* NodeRegistry.serve({ auth, faults: [Fault.tokenExpired] })
+      const token = yield* ask(`http://${host}/token`, { auth: "ann:s3cret" })
+      const headers = { authorization: `Bearer ${JSON.parse(token.text).token}` }
+      const refused = yield* ask(`http://${host}/v2/`, { headers })
+      assert.strictEqual(refused.status, 401)
+      assert.include(refused.headers["www-authenticate"], `error="invalid_token"`)
+      assert.strictEqual((yield* ask(`http://${host}/v2/`, { headers })).status, 200)
+    }))
+
   it.live("resets a connection or closes it, as a fault says", () =>
     Effect.gen(function*() {
       const host = yield* NodeRegistry.serve({
