@@ -444,7 +444,8 @@ describe("NodeRegistry", () => {
         heard.includes("\r\n\r\n{")
       for (const one of slow) one.socket.on("data", () => hasBegun(one) && one.socket.pause())
       yield* Wire.until(() => slow.every(hasBegun))
-      assert.isBelow((yield* held) - before, 4 * size)
+      // What is held no more is freed by and by, on a thread that may have to wait for a core.
+      yield* held.pipe(Effect.repeat({ until: (now) => now - before < 4 * size }), Effect.timeout("20 seconds"))
       const { headers: said, text } = yield* ask(`http://${host}${path}`)
       assert.strictEqual(said["content-type"], MediaType.ociIndex)
       assert.strictEqual(said["docker-content-digest"], digestOf(Buffer.from(text)))
