@@ -9,16 +9,15 @@ import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
-import { bounds, cases, hasMet, longer, sizes, strays } from "../../remote/test/faults/cases.ts"
+import { bounds, cases, hasMet, layerOf, longer, sizes, strays } from "../../remote/test/faults/cases.ts"
 import { measured } from "../../remote/test/faults/measured.ts"
 import * as Table from "../../remote/test/faults/table.ts"
-import * as Content from "../../remote/test/image.ts"
 import * as Faulty from "./faulty.ts"
 import * as Restarts from "./restarts.ts"
 
 const size = sizes.large
-const bytes = Content.bytes(size, 7)
-const small = Content.bytes(1024 * 1024, 7)
+const bytes = layerOf(size)
+const small = layerOf(1024 * 1024)
 const places = Array.from({ length: 16 }, (_, at) => at * 64 * 1024)
 
 /** The rows of the table of faults that have to be shown. */

@@ -4,6 +4,8 @@
  * `down` and `up` are how often the layer's bytes may be pulled and pushed; 1 is once.
  */
 import * as Fault from "@effect-oci/registry/Fault"
+import { createHash } from "node:crypto"
+import * as Content from "../image.ts"
 import type * as Wire from "./wire.ts"
 
 export interface Case {
@@ -43,7 +45,6 @@ export interface Case {
  */
 export const sizes = { large: 8 * 1024 * 1024, small: 2 * 1024 * 1024 }
 
-const blob = (fault: Fault.Fault) => fault.on("GET", "/blobs/sha256:")
 const open = (fault: Fault.Fault) => fault.on("POST", "/blobs/uploads/")
 const commit = (fault: Fault.Fault) => fault.on("PUT", "/blobs/uploads/")
 const put = (fault: Fault.Fault) => fault.on("PUT", "/manifests/")
@@ -74,12 +75,25 @@ const forms: ReadonlyArray<readonly [string, (session: URL) => string]> = [
 ]
 const error = (code: string) => JSON.stringify({ errors: [{ code }] })
 
+/** The table's layer of a size. */
+export const layerOf = (size: number): Uint8Array => Content.bytes(size, 7)
+
+const digests = new Map<number, string>()
+
+const digestOf = (size: number): string => {
+  const digest = digests.get(size) ?? `sha256:${createHash("sha256").update(layerOf(size)).digest("hex")}`
+  digests.set(size, digest)
+  return digest
+}
+
 /** The cases for a layer of this size, where it is this time, in milliseconds. */
 export const cases = (size: number, now = 0): ReadonlyArray<Case> => {
   const half = size / 2
   const at = (millis: number) => new Date(now + millis).toUTCString()
   // What a chunk of the wire may cost again after each cut.
   const again = 80 * 1024 / size
+  // The layer, not the config, which is read ahead.
+  const blob = (fault: Fault.Fault) => fault.on("GET", `/blobs/${digestOf(size)}`)
   const isSmall = size === sizes.small
   const upload = (fault: Fault.Fault) => fault.on(isSmall ? "PUT" : "PATCH", "/blobs/uploads/")
   const halves = (fault: (at: number) => Fault.Fault, count: number) =>

@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import * as Remote from "../../src/Remote.ts"
 import * as Content from "../image.ts"
-import { bounds, type Case, cases, hasMet, sizes, strays } from "./cases.ts"
+import { bounds, type Case, cases, hasMet, layerOf, sizes, strays } from "./cases.ts"
 import * as Wire from "./wire.ts"
 
 const from = "source.test/app:1"
@@ -48,8 +48,6 @@ const drive = Effect.fnUntraced(function*<A, E, R>(self: Effect.Effect<A, E, R>)
   assert.isDefined(fiber.pollUnsafe(), "still waiting after 10 minutes")
   return { exit: yield* Fiber.join(fiber), seconds }
 })
-
-const blobs = (bytes: number) => Content.bytes(bytes, 7)
 
 const seeded = Effect.fnUntraced(function*(layer: Uint8Array) {
   const store = MemoryStore.make("seed")
@@ -91,7 +89,7 @@ const run = Effect.fnUntraced(function*(fault: Case, layer: Uint8Array) {
 })
 
 describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
-  const layer = blobs(size)
+  const layer = layerOf(size)
 
   // There are no connections here.
   it.effect.each(cases(size).filter(({ idle, limit }) => idle === undefined && limit === undefined))(
@@ -120,7 +118,7 @@ describe.each(Object.entries(sizes))("single faults, a %s layer", (_, size) => {
 })
 
 describe("cuts", () => {
-  const one = blobs(1024 * 1024)
+  const one = layerOf(1024 * 1024)
   const places = Array.from({ length: 16 }, (_, at) => at * 64 * 1024)
 
   it.effect.each(places)("pulls what is cut at byte %d", (at) =>
